@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The address spaces of a machine: port I/O and MMIO. A device claims a region at create() and gets
+ * its accesses by offset. What no region claims reads as all ones, swallows writes, and is counted.
+ *
+ * Lookup is on the exit path: O(log n), no lock (regions change only while the VM does not run).
+ */
+#ifndef VMM_BUS_H
+#define VMM_BUS_H
+
+#include <vmm/types.h>
+
+struct bus_ops {
+	/* offset from the region's base; size 1, 2, 4 or 8 (MMIO only), never past the region's end. The result is
+	 * zero-extended. */
+	u64 (*read)(void *dev, u64 offset, unsigned size);
+	void (*write)(void *dev, u64 offset, unsigned size, u64 value);
+};
+
+struct bus_region {
+	u64 base;
+	u64 size;
+	const struct bus_ops *ops;
+	void *dev;
+	const char *name;
+};
+
+#define BUS_REGIONS_MAX 32
+
+struct bus {
+	struct bus_region region[BUS_REGIONS_MAX]; /* sorted by base, no overlap */
+	unsigned count;
+	u64 unclaimed; /* accesses that no region claimed */
+	u64 unclaimed_last; /* address of the last one */
+};
+
+void bus_init(struct bus *b);
+/* -HV_EEXIST on overlap, -HV_ENOSPC when full, -HV_EINVAL for size 0 or wrap-around. */
+int bus_claim(struct bus *b, const struct bus_region *r) must_check;
+const struct bus_region *bus_find(const struct bus *b, u64 addr);
+/* An access that crosses a region's end, or hits no region: all ones / swallowed, counted. */
+u64 bus_read(struct bus *b, u64 addr, unsigned size);
+void bus_write(struct bus *b, u64 addr, unsigned size, u64 value);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Havoc's options, from its own Multiboot2 command line, parsed by one const table (config.c), from which
+ * docs/options.md is made too. Form: key=value separated by spaces; a value may be quoted with "...".
+ */
+#ifndef VMM_CONFIG_H
+#define VMM_CONFIG_H
+
+#include <vmm/log.h>
+#include <vmm/types.h>
+
+enum end_action { END_POWEROFF, END_REBOOT, END_HALT };
+
+#define CONFIG_CMDLINE_MAX 2048
+
+struct config {
+	u64 mem;		     /* mem=128M: guest RAM, bytes */
+	char cmdline[CONFIG_CMDLINE_MAX]; /* cmdline="...": the guest kernel's, wins over the embedded one and the module's */
+	bool cmdline_set;
+	bool console_serial;	     /* console=com1,115200 | com2 | com3 | com4 | 0x3f8[,speed] | none; screen always */
+	bool console_screen;
+	u16 console_port;
+	u32 console_speed;
+	u8 on_idle;		     /* on-idle=poweroff|reboot|halt */
+	u8 on_error;		     /* on-error=halt|reboot|poweroff, default halt */
+	bool hypercall_console;	     /* hypercall.console=on|off, default off */
+	bool hypercall_compat;	     /* hypercall.compat=on|off, default off */
+	u8 loglevel;		     /* loglevel=err|warn|info|debug, default info */
+};
+
+void config_defaults(struct config *c);
+
+/* Each mistake is one sentence handed to `report`; the option keeps its default. Returns the number of mistakes. */
+unsigned config_parse(struct config *c, const char *text, void (*report)(void *ctx, const char *sentence), void *ctx);
+
+/* For the generator of docs/options.md. */
+struct config_option_doc {
+	const char *key, *values, *dflt, *help;
+};
+const struct config_option_doc *config_docs(unsigned *count);
+
+#endif

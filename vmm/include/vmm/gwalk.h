@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest's own page tables, walked in software: for instruction fetch, emulated memory operands and
+ * hypercall arguments. SDM vol. 3 "Paging"; APM vol. 2 "Page Translation and Protection". All modes:
+ * none, 32-bit, PAE, 4-level, 5-level. Pure: it sees a struct gwalk_state and a struct gmem.
+ */
+#ifndef VMM_GWALK_H
+#define VMM_GWALK_H
+
+#include <vmm/gmem.h>
+#include <vmm/types.h>
+
+/* The state a walk depends on, read from the vcpu once. */
+struct gwalk_state {
+	u64 cr0, cr3, cr4, efer;
+	u64 rflags; /* AC, for SMAP */
+	u8 cpl;	    /* of the access: 3 is a user access, anything else supervisor */
+	bool implicit; /* supervisor access whatever the CPL (descriptor tables) */
+	u32 pkru;
+};
+
+#define GWALK_READ  0
+#define GWALK_WRITE BIT(1)
+#define GWALK_EXEC  BIT(4) /* the bits of a page-fault error code */
+
+struct gwalk_fault {
+	u8 vector;  /* 14 #PF, 13 #GP (non-canonical), 12 #SS (set by callers) */
+	u32 error;
+	gva_t address; /* for CR2 */
+};
+
+/*
+ * Translates one address. 0: *gpa is set (a RAM or MMIO address), and *left the bytes from it to the end of
+ * the 4 KiB page. Accessed and dirty bits are set as the CPU would. -HV_EFAULT: *fault tells what to inject.
+ */
+int gwalk(struct gmem *g, const struct gwalk_state *s, gva_t va, u32 access, gpa_t *gpa, u64 *left,
+	  struct gwalk_fault *fault) must_check;
+
+/* Copies across pages; -HV_EFAULT with *fault set (what lies before the fault may have been copied), -HV_EIO if a page is no RAM. */
+int gwalk_read(struct gmem *g, const struct gwalk_state *s, gva_t va, void *buf, u64 len, u32 access,
+	       struct gwalk_fault *fault) must_check;
+int gwalk_write(struct gmem *g, const struct gwalk_state *s, gva_t va, const void *buf, u64 len,
+		struct gwalk_fault *fault) must_check;
+
+#endif

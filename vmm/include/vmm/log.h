@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The log. Every line goes to the console as "havoc: text\n" when its level is at or below the
+ * chosen one, and always into a ring from which a panic prints the last lines. A log call never
+ * fails, never allocates, and may be made in any context (one CPU; a line is written whole).
+ */
+#ifndef VMM_LOG_H
+#define VMM_LOG_H
+
+#include <vmm/types.h>
+
+enum log_level {
+	LOG_ERR = 0,
+	LOG_WARN = 1,
+	LOG_INFO = 2,
+	LOG_DEBUG = 3,
+};
+
+/* `text` has no trailing newline. */
+void log_line(enum log_level level, const char *fmt, ...) printf_like(2, 3);
+void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
+
+#define log_err(...)   log_line(LOG_ERR, __VA_ARGS__)
+#define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)
+#define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
+
+/* The last lines kept, oldest first, each handed to `fn` without newline. */
+void log_replay(unsigned max_lines, void (*fn)(void *arg, const char *line, size_t len), void *arg);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine description of a guest: one data structure from which come the bus regions, the MP table, the
+ * ACPI tables, the e820 map, the CPUID topology leaves and the boot parameters. Nothing of it is written twice.
+ */
+#ifndef VMM_MACHINE_H
+#define VMM_MACHINE_H
+
+#include <vmm/types.h>
+
+enum e820_type { E820_RAM = 1, E820_RESERVED = 2, E820_ACPI = 3, E820_NVS = 4 };
+
+struct e820_entry {
+	u64 base, size;
+	u32 type;
+} packed;
+
+/* Where things lie below 1 MiB and above; the numbers are in docs/memory-map.md. */
+#define MACHINE_LOW_END	     0x9fc00ULL /* conventional memory ends: EBDA with the MP floating pointer */
+#define MACHINE_EBDA	     0x9fc00ULL
+#define MACHINE_BIOS_BASE    0xe0000ULL /* RSDP and ACPI tables, reserved in e820 */
+#define MACHINE_BIOS_END     0x100000ULL
+#define MACHINE_HOLE_BASE    0xc0000000ULL /* RAM below 4 GiB ends here at the latest */
+#define MACHINE_HIGH_BASE    GiB(4)
+#define MACHINE_MEM_MIN	     MiB(16)
+
+#define MACHINE_E820_MAX 8
+
+struct machine {
+	const char *name;
+	unsigned cpus;
+	u64 mem_size;
+	u64 mem_low;  /* RAM below the hole: [0, mem_low) */
+	u64 mem_high; /* RAM from MACHINE_HIGH_BASE */
+	struct e820_entry e820[MACHINE_E820_MAX];
+	unsigned e820_count;
+	u32 ioapic_id;
+	u16 uart_port, uart_irq;
+	u16 rtc_port, rtc_irq;
+	u16 sci_irq;
+	u16 pm_base;
+	gpa_t rsdp;	 /* of the ACPI tables */
+	gpa_t mp_float;	 /* of the MP floating pointer */
+	bool pic, pit;	 /* does the machine have them? No device model yet sets them; the tables must be true */
+};
+
+/* The one-vcpu PC without legacy devices. -HV_EINVAL: cpus or mem_size out of range (16 MiB .. what fits). */
+int machine_describe(struct machine *m, const char *name, unsigned cpus, u64 mem_size) must_check;
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* The I/O APIC of a machine: 24 pins. Intel 82093AA, with the EOI register of later versions (0x20). */
+#ifndef VMM_VIOAPIC_H
+#define VMM_VIOAPIC_H
+
+#include <vmm/bus.h>
+#include <vmm/irq.h>
+#include <vmm/types.h>
+
+#define VIOAPIC_BASE 0xfec00000ULL
+#define VIOAPIC_SIZE 0x1000ULL
+#define VIOAPIC_PINS 24
+
+struct vioapic {
+	u8 id;
+	u32 select;
+	u64 redir[VIOAPIC_PINS];
+	u32 level; /* a bit per pin: the line is asserted */
+	void (*send)(void *ctx, const struct apic_msg *msg);
+	void *ctx;
+};
+
+void vioapic_init(struct vioapic *io, u8 id, void (*send)(void *ctx, const struct apic_msg *), void *ctx);
+void vioapic_reset(struct vioapic *io);
+extern const struct bus_ops vioapic_bus_ops; /* dev = struct vioapic */
+/* For struct irq_line: ctx = struct vioapic. */
+void vioapic_set_pin(void *vioapic, unsigned pin, bool level);
+void vioapic_eoi(struct vioapic *io, u8 vector);
+
+#endif

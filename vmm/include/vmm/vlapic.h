@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The local APIC of a vcpu: xAPIC (MMIO) and x2APIC (MSRs), timer in one-shot, periodic and TSC-deadline mode.
+ * SDM vol. 3 "Advanced Programmable Interrupt Controller (APIC)". Sees a clock and a few callbacks; no vcpu, no back end.
+ */
+#ifndef VMM_VLAPIC_H
+#define VMM_VLAPIC_H
+
+#include <vmm/clock.h>
+#include <vmm/irq.h>
+#include <vmm/types.h>
+
+#define VLAPIC_BASE 0xfee00000ULL
+#define VLAPIC_SIZE 0x1000ULL
+/* The timer's input clock before its divider, Hz. Told to the guest by CPUID 0x15/KVM leaf where asked. */
+#define VLAPIC_TIMER_HZ 1000000000ULL
+
+struct vlapic;
+
+struct vlapic_ops {
+	/* Something is pending that was not: an interrupt in IRR, or NMI/INIT/SIPI (already recorded by the callee). */
+	void (*notify)(void *ctx);
+	void (*nmi)(void *ctx);
+	void (*init)(void *ctx);
+	void (*sipi)(void *ctx, u8 vector);
+	/* Sends an IPI (ICR); self-IPI by shorthand never comes here. exclude_self for "all but self". */
+	void (*send)(void *ctx, struct vlapic *from, const struct apic_msg *msg, bool exclude_self);
+	/* EOI of a level-triggered vector: to the I/O APICs. */
+	void (*eoi)(void *ctx, u8 vector);
+	/* Host ticks to guest TSC and back: deadline values are in guest TSC. */
+	u64 (*guest_tsc)(void *ctx);		  /* now */
+	u64 (*tsc_to_ticks)(void *ctx, u64 guest_tsc); /* absolute */
+};
+
+struct vlapic {
+	u32 id; /* APIC ID */
+	u64 base_msr;
+	bool enabled_x2apic, hw_enabled; /* cached from base_msr */
+	bool pending_hint; /* IRR may hold something deliverable; cleared by vlapic_pending() when not */
+	u32 irr[8], isr[8], tmr[8];
+	u32 tpr, ldr, dfr, svr, esr, esr_pending, icr_low, icr_high;
+	u32 lvt[7]; /* CMCI, timer, thermal, perf, LINT0, LINT1, error: see vlapic.c */
+	u32 timer_icr, timer_dcr;
+	u64 tsc_deadline;
+	u64 timer_start; /* ticks at which the current count began */
+	struct timer timer;
+	struct clock *clock;
+	const struct vlapic_ops *ops;
+	void *ctx;
+	u64 timer_fired; /* statistics */
+};
+
+void vlapic_init(struct vlapic *l, u32 id, struct clock *clock, const struct vlapic_ops *ops, void *ctx);
+/* Power-up (init = false) or INIT (APIC ID, base kept) state. bsp sets BSP in APIC_BASE. */
+void vlapic_reset(struct vlapic *l, bool bsp);
+
+/* MMIO page, xAPIC mode. Offsets not aligned to 16 or reserved: as the SDM says (0 / ignored / ESR). */
+u32 vlapic_mmio_read(struct vlapic *l, u32 offset);
+void vlapic_mmio_write(struct vlapic *l, u32 offset, u32 value);
+/* The guest has its MMIO page here and now (hardware-enabled and not x2APIC). */
+bool vlapic_mmio_active(const struct vlapic *l, u64 gpa);
+
+/* IA32_APIC_BASE, IA32_TSC_DEADLINE, 0x800-0x8ff. False: #GP. */
+bool vlapic_msr_read(struct vlapic *l, u32 msr, u64 *value) must_check;
+bool vlapic_msr_write(struct vlapic *l, u32 msr, u64 value) must_check;
+
+/* CR8 */
+u64 vlapic_cr8_get(const struct vlapic *l);
+void vlapic_cr8_set(struct vlapic *l, u64 value);
+
+/* Highest vector that may be delivered now (above PPR), or -1. */
+int vlapic_pending(struct vlapic *l);
+/* It is being delivered: IRR -> ISR. */
+void vlapic_accept(struct vlapic *l, u8 vector);
+
+/* Does the message address this APIC? (physical/logical, flat/cluster, xAPIC/x2APIC, broadcast) */
+bool vlapic_matches(const struct vlapic *l, const struct apic_msg *msg);
+void vlapic_deliver(struct vlapic *l, const struct apic_msg *msg);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A virtual machine: its memory, devices, vcpus and policy. All mutable state of a guest hangs here; destroying
+ * it gives every page back.
+ */
+#ifndef VMM_VM_H
+#define VMM_VM_H
+
+#include <vmm/bus.h>
+#include <vmm/clock.h>
+#include <vmm/config.h>
+#include <vmm/gmem.h>
+#include <vmm/load.h>
+#include <vmm/machine.h>
+#include <vmm/vcpu.h>
+#include <vmm/vioapic.h>
+#include <vmm/vpm.h>
+#include <vmm/vrtc.h>
+#include <vmm/vuart.h>
+
+#define VM_CPUS_MAX 1
+#define VM_CPUID_MAX 48
+
+enum vm_state { VM_STOPPED, VM_RUNNING, VM_DEAD };
+
+/* A CPUID leaf as the guest sees it, computed once; dynamic bits are patched at the exit. */
+struct cpuid_entry {
+	u32 leaf, subleaf;
+	bool exact_subleaf; /* false: any subleaf gives this */
+	u8 fixup;	    /* enum in cpuid.c */
+	u32 reg[4];	    /* eax, ebx, ecx, edx */
+};
+
+/* Bitmaps of what the guest may do without an exit; the back ends turn them into their own form. */
+struct vm_policy {
+	const struct msr_passthrough *msrs;
+	unsigned msr_count;
+};
+
+/* MSRs that exist in the guest context and are read (and written) without an exit. */
+struct msr_passthrough {
+	u32 msr;
+	bool read, write;
+};
+
+struct vm {
+	const char *name;
+	unsigned id;
+	u8 state;	 /* enum vm_state */
+	const struct backend_ops *ops;
+	const struct backend_caps *caps;
+	struct pagetable npt;
+	struct gmem gmem;
+	struct machine machine;
+	struct bus pio, mmio;
+	struct clock *clock; /* the CPU's, shared by the VMs on it */
+	struct vioapic ioapic;
+	struct vuart uart;
+	struct vrtc rtc;
+	struct vpm pm;
+	struct vcpu vcpu[VM_CPUS_MAX];
+	unsigned cpus;
+	struct cpuid_entry cpuid[VM_CPUID_MAX];
+	unsigned cpuid_count;
+	struct vm_policy policy;
+	struct load_image image;
+	bool hypercall_console, hypercall_compat;
+	u64 tsc_hz;
+	u32 kvmclock_mult;
+	s8 kvmclock_shift;
+	u64 resets;
+	char why[160]; /* VM_DEAD: the reason */
+};
+
+struct vm_params {
+	const char *name;
+	u64 mem;
+	struct load_image image;
+	bool hypercall_console, hypercall_compat;
+	const struct backend_ops *ops;
+	const struct backend_caps *caps;
+	struct clock *clock;
+	struct chardev console;
+};
+
+/* Builds the VM: memory, devices, vcpus; it does not run yet. On failure nothing is left allocated. */
+int vm_create(struct vm *vm, const struct vm_params *p, struct load_error *why) must_check;
+void vm_destroy(struct vm *vm);
+/* Loads the image and sets the boot state (first start, and after a reset). */
+int vm_boot(struct vm *vm, struct load_error *why) must_check;
+/* Runs until the VM has powered off (VM_STOPPED) or was killed (VM_DEAD, vm->why). Resets are done inside. */
+void vm_run(struct vm *vm);
+
+/* A guest did what only kills itself: log, remember, stop it. */
+void vm_kill(struct vm *vm, const char *fmt, ...) printf_like(2, 3);
+void vm_request_reset(struct vm *vm, const char *how);
+void vm_request_poweroff(struct vm *vm);
+
+#endif
