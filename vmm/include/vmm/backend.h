@@ -36,6 +36,8 @@ enum vreg {
 	VREG_SFMASK,
 	VREG_KERNEL_GS_BASE,
 	VREG_CPL, /* read only: current privilege level, 0..3 */
+	VREG_XCR0, /* in the register itself while the vcpu is loaded; also kept in vcpu->xcr0 by reg_set */
+	VREG_TSC_AUX, /* for RDTSCP and RDPID; the guest writes it without an exit if vm->policy lets it through */
 	VREG_COUNT
 };
 
@@ -79,6 +81,7 @@ struct backend_problem {
 struct backend_caps {
 	u32 large_pages;       /* bit n: leaf of 4 KiB << (9 * n) possible in the nested tables (bits 0, 1, 2) */
 	bool run_deadline;     /* run() returns EXIT_TIMER at the deadline by itself (no host timer needed) */
+	bool rdtscp, invpcid;  /* the guest can execute them (VMX: a secondary control each) */
 	u8 phys_bits;	       /* guest-physical address width the nested tables can map, at most the CPU's */
 };
 

@@ -21,18 +21,28 @@ enum { GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI, G
 #define REQ_RESET  BIT(1) /* the VM is to be reset */
 #define REQ_FLUSH  BIT(2) /* drop cached nested translations before entry */
 #define REQ_EVENT  BIT(3) /* look for something to inject */
-#define REQ_CLOCK  BIT(4) /* timers may have expired */
+#define REQ_INPUT  BIT(4) /* the console has input for this VM's UART */
 
 /* What a handler wants done next. */
 enum next {
 	NEXT_RESUME,  /* enter again; RIP is where it should be */
 	NEXT_ADVANCE, /* move RIP past the instruction, then enter */
-	NEXT_STOP,    /* leave vcpu_run(): a request says why */
 };
 
 struct kvmclock {
 	u64 system_time_msr; /* MSR_KVM_SYSTEM_TIME_NEW */
 	u64 wall_clock_msr;
+	u32 version;
+};
+
+#define VMTRR_VARIABLE 8
+#define VMTRR_FIXED    11
+
+/* Kept and given back; the memory type of a guest's RAM is the nested tables' (write-back). */
+struct vmtrr {
+	u64 def_type;
+	u64 variable[2 * VMTRR_VARIABLE]; /* base, mask, base, mask... */
+	u64 fixed[VMTRR_FIXED];
 };
 
 struct vcpu {
@@ -46,13 +56,15 @@ struct vcpu {
 	u32 windows;   /* WINDOW_* asked for now */
 	struct event exception; /* raised by a handler, to be injected before anything else */
 	struct event reinject;	/* delivery was interrupted by the exit */
+	bool reinject_deferred; /* an exception went first: wait for a window */
 	bool nmi_pending;
 	struct vlapic lapic;
 	u64 xcr0;
 	u64 tsc_offset;
 	u64 tsc_adjust;
-	u64 misc_enable, mtrr_def_type, feature_control, microcode;
-	u64 mtrr[32]; /* variable and fixed MTRRs: see msr.c */
+	u64 misc_enable;
+	struct vmtrr mtrr;
+	u64 timer_armed; /* what the host timer was last set to for this vcpu */
 	struct kvmclock clock;
 	u64 exits[EXIT_KINDS]; /* statistics */
 	u64 entries;

@@ -64,6 +64,8 @@ struct vm {
 	unsigned cpuid_count;
 	struct vm_policy policy;
 	struct load_image image;
+	struct chardev console; /* the UART's far end */
+	const struct vm_device *devices;
 	bool hypercall_console, hypercall_compat;
 	u64 tsc_hz;
 	u32 kvmclock_mult;
@@ -72,8 +74,21 @@ struct vm {
 	char why[160]; /* VM_DEAD: the reason */
 };
 
+/*
+ * A row of a machine's device table (vmm/machine/pc.c). create() claims bus regions and hands the device its lines;
+ * reset() may be NULL. Order: as in the table.
+ */
+struct vm_device {
+	const char *name; /* NULL ends the table */
+	int (*create)(struct vm *vm) must_check;
+	void (*reset)(struct vm *vm);
+};
+
+extern const struct vm_device pc_devices[]; /* vmm/machine/pc.c */
+
 struct vm_params {
 	const char *name;
+	const struct vm_device *devices; /* pc_devices */
 	u64 mem;
 	struct load_image image;
 	bool hypercall_console, hypercall_compat;
