@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+#
+# Havoc. `make run` on a fresh Debian or Ubuntu machine is all it takes; `make help` lists the rest.
+
+# A recipe that fails leaves no half-written target behind, and no rule is built in.
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += -rR --no-print-directory
+SHELL := /bin/sh
+
+.DEFAULT_GOAL := all
+
+include mk/config.mk
+include mk/rules.mk
+include mk/metal.mk
+include mk/host.mk
+include mk/guest.mk
+include mk/iso.mk
+-include mk/test.mk
+
+.PHONY: all guest iso run test check bench usb doctor setup clean help
+
+all: $(BUILD)/havoc.elf $(BUILD)/havoc-bare.elf $(METAL)/vmm.a ## build the hypervisor, with and without a guest inside
+
+guest: $(GUEST_FILES) ## build the guest IMAGE: kernel and initramfs, in build/guest/IMAGE
+
+iso: $(BUILD)/havoc.iso ## build build/havoc.iso: boots by BIOS and UEFI, from CD and USB stick
+
+# The rest is made by a second make, because what is installed now may be looked at when a makefile
+# is read.
+run: ## boot the ISO in an emulator, or in KVM where nested: says `hello` once a second
+	@tools/setup run
+	+@$(MAKE) iso
+	@tools/run --backend '$(BACKEND)' --firmware '$(FIRMWARE)' --cpus '$(CPUS)' --mem '$(MEM)' --iso '$(BUILD)/havoc.iso'
+
+usb: ## write the ISO to the USB stick DEV=/dev/sdX (asks first)
+	@tools/usb --check '$(DEV)'
+	+@$(MAKE) iso
+	@tools/usb '$(DEV)' '$(BUILD)/havoc.iso'
+
+setup: ## install what run, test and check need (apt)
+	@tools/setup all
+
+doctor: ## say what is installed, what is missing, and what the machine offers
+	@tools/doctor
+
+clean: ## remove build/ (the cache of built kernels stays: see `make doctor`)
+	rm -rf '$(BUILD)'
+
+help: ## this list
+	@echo 'Targets:'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | awk -F '\t' '{ printf "  %-8s %s\n", $$1, $$2 }'
+	@echo 'Variables:'
+	@echo '  BACKEND   auto, svm (QEMU), vmx (Bochs, or KVM where nested)          [$(BACKEND)]'
+	@echo '  FIRMWARE  bios, uefi                                                  [$(FIRMWARE)]'
+	@echo '  CPUS      CPUs of the emulated machine (Havoc uses the first)         [$(CPUS)]'
+	@echo '  MEM       memory of the emulated machine: 512M, 4G                    [$(MEM)]'
+	@echo '  IMAGE     the guest: $(GUEST_IMAGES)  [$(IMAGE)]'
+	@echo '  DEV       the disk that `make usb` writes'
+	@echo '  CC        gcc or clang                                                [$(CC)]'
+	@echo '  BUILD     where to build                                              [$(BUILD)]'
+	@echo '  V         1: show the commands                                        [$(V)]'
