@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The log: lines to the host console, and a ring of the last ones for panics. Called from everywhere. Its one
+ * instance of struct log_state is the only mutable state outside struct host, vm, vcpu and pcpu: a log must work
+ * before any of them exists. docs/architecture.md "Errors".
+ */
+#include <stdarg.h>
+
+#include <vmm/fmt.h>
+#include <vmm/host.h>
+#include <vmm/log.h>
+#include <vmm/string.h>
+
+#define LOG_RING 8192 /* bytes, a power of two */
+#define LOG_LINE 320  /* longest text, NUL included; more is cut */
+#define PREFIX   "havoc: "
+
+struct log_state {
+	int above_info; /* the level minus LOG_INFO: all zero at the start, so that the ring is in .bss */
+	u32 head;       /* bytes ever written to the ring; the position is head % LOG_RING */
+	char ring[LOG_RING]; /* texts, each followed by '\n' */
+};
+
+_Static_assert((LOG_RING & (LOG_RING - 1)) == 0, "positions are masked");
+
+static struct log_state log_state;
+
+static char *ring_at(u32 pos)
+{
+	return &log_state.ring[pos & (LOG_RING - 1)];
+}
+
+static void ring_put(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		*ring_at(log_state.head++) = text[i];
+	*ring_at(log_state.head++) = '\n';
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	char line[sizeof(PREFIX) - 1 + LOG_LINE + 2];
+	char *text = line + sizeof(PREFIX) - 1;
+	va_list ap;
+	size_t len;
+
+	memcpy(line, PREFIX, sizeof(PREFIX) - 1);
+	va_start(ap, fmt);
+	len = (size_t)fmt_v(text, LOG_LINE, fmt, ap);
+	va_end(ap);
+	len = MIN(len, (size_t)LOG_LINE - 1);
+	/* A command line or a guest's name may hold anything: it shall neither break a line nor steer the terminal. */
+	for (size_t i = 0; i < len; i++) {
+		if ((u8)text[i] < ' ' || text[i] == 0x7f)
+			text[i] = text[i] == '\t' ? ' ' : '?';
+	}
+	ring_put(text, len);
+	if (level > log_get_level())
+		return;
+	text[len] = '\r';
+	text[len + 1] = '\n';
+	host_console_write(line, sizeof(PREFIX) - 1 + len + 2);
+}
+
+void log_set_level(enum log_level level)
+{
+	log_state.above_info = (int)level - LOG_INFO;
+}
+
+enum log_level log_get_level(void)
+{
+	return (enum log_level)(LOG_INFO + log_state.above_info);
+}
+
+/* The start of the oldest whole line among the last `max_lines`. */
+static u32 replay_start(unsigned max_lines, u32 oldest)
+{
+	u32 pos = log_state.head;
+	unsigned lines = 0;
+
+	while (pos != oldest) {
+		if (*ring_at(pos - 1) == '\n' && lines++ == max_lines)
+			return pos;
+		pos--;
+	}
+	/* Everything, unless the ring has wrapped over the beginning of the oldest line: skip what is left of that. */
+	if (oldest == 0)
+		return 0;
+	while (pos != log_state.head && *ring_at(pos) != '\n')
+		pos++;
+	return pos == log_state.head ? pos : pos + 1;
+}
+
+void log_replay(unsigned max_lines, void (*fn)(void *arg, const char *line, size_t len), void *arg)
+{
+	u32 oldest = log_state.head > LOG_RING ? log_state.head - LOG_RING : 0;
+	char line[LOG_LINE + 1];
+	size_t len = 0;
+
+	for (u32 pos = replay_start(max_lines, oldest); pos != log_state.head; pos++) {
+		char c = *ring_at(pos);
+
+		if (c != '\n') {
+			if (len < sizeof(line) - 1)
+				line[len++] = c;
+			continue;
+		}
+		line[len] = '\0';
+		fn(arg, line, len);
+		len = 0;
+	}
+}
