@@ -11,13 +11,17 @@
 #include <vmm/gwalk.h>
 #include <vmm/types.h>
 
-enum emul_mode { EMUL_MODE16, EMUL_MODE32, EMUL_MODE64 }; /* default operand/address size from CS.L, CS.D */
+enum emul_mode {
+	EMUL_MODE16,
+	EMUL_MODE32,
+	EMUL_MODE64
+}; /* default operand/address size from CS.L, CS.D */
 
 enum emul_opcode {
 	EMUL_INVALID = 0,
-	EMUL_MOV,    /* MOV r<->m, imm->m, moffs */
+	EMUL_MOV, /* MOV r<->m, imm->m, moffs */
 	EMUL_MOVZX,
-	EMUL_MOVSX,  /* MOVSXD too */
+	EMUL_MOVSX, /* MOVSXD too */
 	EMUL_MOVS,
 	EMUL_STOS,
 	EMUL_LODS,
@@ -25,28 +29,37 @@ enum emul_opcode {
 	EMUL_SCAS,
 	EMUL_INS,
 	EMUL_OUTS,
-	EMUL_AND,
+	EMUL_ADD, /* this and the next seven: in the order of the instruction set's group 1 */
 	EMUL_OR,
-	EMUL_XOR,
-	EMUL_ADD,
+	EMUL_ADC,
+	EMUL_SBB,
+	EMUL_AND,
 	EMUL_SUB,
-	EMUL_TEST,
+	EMUL_XOR,
 	EMUL_CMP,
+	EMUL_TEST,
+	EMUL_NOT,
+	EMUL_NEG,
+	EMUL_INC,
+	EMUL_DEC,
 	EMUL_XCHG,
+	EMUL_XADD,
+	EMUL_CMPXCHG,
 	EMUL_BT,
 	EMUL_BTS,
 	EMUL_BTR,
 	EMUL_BTC,
 	EMUL_PUSH, /* PUSH m */
-	EMUL_CR,   /* MOV to/from CR, CLTS, LMSW, for CPUs without decode assists: cr, to_cr, reg */
+	EMUL_CR, /* MOV to/from CR, CLTS, LMSW, for CPUs without decode assists: cr, cr_op; src or dst */
 	EMUL_OTHER, /* recognised for its length only */
+	EMUL_OPCODES
 };
 
 enum emul_operand_kind { EMUL_OP_NONE, EMUL_OP_REG, EMUL_OP_REG_HIGH8, EMUL_OP_MEM, EMUL_OP_IMM };
 
 struct emul_operand {
 	u8 kind;
-	u8 reg;	 /* EMUL_OP_REG: 0..15; EMUL_OP_REG_HIGH8: 0..3 for AH..BH */
+	u8 reg;  /* EMUL_OP_REG: 0..15; EMUL_OP_REG_HIGH8: 0..3 for AH, CH, DH, BH */
 	u8 size; /* bytes: 1, 2, 4, 8 */
 };
 
@@ -56,32 +69,57 @@ struct emul_insn {
 	u8 op_size, addr_size; /* bytes */
 	bool rep, repne, lock;
 	struct emul_operand dst, src;
-	/* The memory operand, if any. */
-	u8 seg;	   /* enum vseg, override applied */
-	s8 base, index; /* register number or -1; base 16: RIP-relative */
+	/*
+	 * The memory operand, if any. String instructions: the one at rSI (with the override), or if there is
+	 * none, the one at ES:rDI.
+	 */
+	u8 seg;         /* enum vseg, override applied */
+	s8 base, index; /* register number or -1; base EMUL_BASE_RIP: RIP-relative */
 	u8 scale;
 	s64 disp;
-	u64 imm;
-	u8 cr;	/* EMUL_CR */
+	u64 imm;  /* sign-extended from its encoded size */
+	u8 cr;    /* EMUL_CR */
 	u8 cr_op; /* enum cr_op */
 };
 
-/* 0, or -HV_EINVAL: not an instruction this file knows; -HV_EAGAIN: more bytes are needed (count < 15). */
-int emul_decode(const u8 *bytes, unsigned count, enum emul_mode mode, struct emul_insn *out) must_check;
+#define EMUL_BASE_RIP 16
+#define EMUL_INSN_MAX 15 /* a longer instruction is #GP */
+
+/*
+ * 0, or -HV_EINVAL: not an instruction this file knows; -HV_EAGAIN: more bytes are needed (count < 15). An illegal
+ * LOCK prefix is accepted here; emul_exec() makes it #UD.
+ */
+int emul_decode(const u8 *bytes, unsigned count, enum emul_mode mode,
+		struct emul_insn *out) must_check;
 
 /*
  * Length of an intercepted instruction (CPUID, RDMSR, WRMSR, HLT, VMCALL, VMMCALL, WBINVD, INVD, XSETBV, RDPMC,
- * RDTSC(P), PAUSE, MONITOR, MWAIT, INVLPG, CR and DR moves, CLTS, LMSW, SVM and VMX instructions), prefixes included. Negative
- * as above.
+ * RDTSC(P), PAUSE, MONITOR, MWAIT, INVLPG, INVPCID, CR and DR moves, CLTS, LMSW, SMSW, IN, OUT, INT n, INT3, INTO, INT1,
+ * SVM and VMX instructions) and of all that emul_decode() knows, prefixes included. Negative as above.
  */
-int emul_length(const u8 *bytes, unsigned count, enum emul_mode mode) must_check;
+int emul_length_decode(const u8 *bytes, unsigned count, enum emul_mode mode) must_check;
+
+/* On the exit path of CPUs that do not tell the length: the common ones, without prefix, are decided here. */
+static inline must_check int emul_length(const u8 *bytes, unsigned count, enum emul_mode mode)
+{
+	/* 0F A2 CPUID, 0F 30 WRMSR, 0F 31 RDTSC, 0F 32 RDMSR; 0F 01 D9 VMMCALL, 0F 01 C1 VMCALL; F4 HLT */
+	if (count >= 2 && bytes[0] == 0x0f) {
+		if (bytes[1] == 0xa2 || (bytes[1] >= 0x30 && bytes[1] <= 0x32))
+			return 2;
+		if (count >= 3 && bytes[1] == 0x01 && (bytes[2] == 0xd9 || bytes[2] == 0xc1))
+			return 3;
+	}
+	if (count >= 1 && bytes[0] == 0xf4)
+		return 1;
+	return emul_length_decode(bytes, count, mode);
+}
 
 struct vcpu;
 
 enum emul_result {
-	EMUL_DONE,	/* carried out; RIP is advanced by the caller: insn->len (or kept: EMUL_AGAIN) */
-	EMUL_AGAIN,	/* a REP string instruction has done part of its work: RIP stays, enter again */
-	EMUL_FAULT,	/* exec->fault is to be injected; no register has changed except by completed iterations */
+	EMUL_DONE, /* carried out; RIP is advanced by the caller: insn->len (or kept: EMUL_AGAIN) */
+	EMUL_AGAIN, /* a REP string instruction has done part of its work: RIP stays, enter again */
+	EMUL_FAULT, /* exec->fault is to be injected; no register has changed except by completed iterations */
 	EMUL_UNHANDLED, /* not carried out; kill the guest and show the bytes */
 };
 
@@ -106,10 +144,18 @@ struct emul_exec {
 	struct gmem *gmem;
 	struct gwalk_state walk;
 	enum emul_mode mode;
-	struct gwalk_fault fault;
+	struct gwalk_fault fault; /* vectors 6, 12, 13, 14, 17; error is 0 for those that have none */
 };
 
-/* `max_iterations` bounds one call of a REP instruction, so that a guest cannot hold the CPU. */
-enum emul_result emul_exec(struct emul_exec *e, const struct emul_insn *insn, unsigned max_iterations);
+/*
+ * Reads operand `op` of `insn` (a register, the memory operand, or the immediate), for instructions that core carries
+ * out itself (LMSW). EMUL_DONE, EMUL_FAULT or EMUL_UNHANDLED.
+ */
+enum emul_result emul_operand_read(struct emul_exec *e, const struct emul_insn *insn,
+				   const struct emul_operand *op, u64 *value);
+
+/* `max_iterations` bounds one call of a REP instruction, so that a guest cannot hold the CPU (0 counts as 1). */
+enum emul_result emul_exec(struct emul_exec *e, const struct emul_insn *insn,
+			   unsigned max_iterations);
 
 #endif
