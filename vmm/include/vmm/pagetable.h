@@ -18,18 +18,24 @@
 #define PT_USER	 BIT(3) /* formats without user/supervisor ignore it */
 #define PT_GLOBAL BIT(4)
 
+/*
+ * x86 and NPT name them by PAT entries 0 (WB), 3 (UC) and 1 (WC if arch/host programs the PAT so; WT after a reset,
+ * which is right for a framebuffer too, only slower).
+ */
 enum pt_memtype { PT_WB, PT_UC, PT_WC };
 
 /* Leaf size of level n is 4 KiB << (9 * n); level 0 is the last. */
 struct pt_format {
 	const char *name;
 	u8 levels; /* 4 for all today */
+	bool canonical; /* bit 47 of an address is extended upward (virtual addresses); false: it stops at 2^48 */
 	u64 addr_mask;
 	u64 (*make_leaf)(hpa_t pa, u32 prot, enum pt_memtype type, unsigned level);
 	u64 (*make_table)(hpa_t table);
 	bool (*is_present)(u64 entry);
 	bool (*is_leaf)(u64 entry, unsigned level); /* of a present entry */
 	u32 (*prot)(u64 leaf);			    /* PT_* of a leaf */
+	enum pt_memtype (*type)(u64 leaf);
 };
 
 extern const struct pt_format pt_format_x86; /* the host's own, SDM "4-Level Paging" (APM the same) */
@@ -57,7 +63,8 @@ void pt_destroy(struct pagetable *pt); /* frees all tables */
 
 /*
  * Maps [va, va + size) to [pa, ...), all 4 KiB-aligned, with the largest leaves that fit; replaces what was there, and
- * frees tables that a larger leaf replaces. -HV_ENOMEM, -HV_EINVAL (alignment, wrap, beyond the format).
+ * frees tables that a larger leaf replaces. `prot` holds PT_READ. -HV_ENOMEM (a part may be mapped), -HV_EINVAL (alignment,
+ * wrap, beyond the format; nothing changed).
  */
 int pt_map(struct pagetable *pt, u64 va, hpa_t pa, u64 size, u32 prot, enum pt_memtype type) must_check;
 /* Removes whatever maps the range; splits a larger leaf that it touches in part. */
@@ -69,6 +76,6 @@ struct pt_leaf {
 	u32 prot;
 	u64 entry;
 };
-bool pt_lookup(const struct pagetable *pt, u64 va, struct pt_leaf *out);
+bool pt_lookup(const struct pagetable *pt, u64 va, struct pt_leaf *out) must_check;
 
 #endif
