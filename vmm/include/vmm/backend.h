@@ -20,7 +20,7 @@ enum vreg {
 	VREG_RIP,
 	VREG_RSP,
 	VREG_RFLAGS,
-	VREG_CR0,  /* what the guest reads */
+	VREG_CR0, /* what the guest reads */
 	VREG_CR3,
 	VREG_CR4,  /* what the guest reads */
 	VREG_EFER, /* what the guest reads; the back end keeps LMA and the entry controls in step */
@@ -38,10 +38,22 @@ enum vreg {
 	VREG_CPL, /* read only: current privilege level, 0..3 */
 	VREG_XCR0, /* in the register itself while the vcpu is loaded; also kept in vcpu->xcr0 by reg_set */
 	VREG_TSC_AUX, /* for RDTSCP and RDPID; the guest writes it without an exit if vm->policy lets it through */
+	VREG_CR2,
 	VREG_COUNT
 };
 
-enum vseg { VSEG_ES, VSEG_CS, VSEG_SS, VSEG_DS, VSEG_FS, VSEG_GS, VSEG_LDTR, VSEG_TR, VSEG_GDTR, VSEG_IDTR };
+enum vseg {
+	VSEG_ES,
+	VSEG_CS,
+	VSEG_SS,
+	VSEG_DS,
+	VSEG_FS,
+	VSEG_GS,
+	VSEG_LDTR,
+	VSEG_TR,
+	VSEG_GDTR,
+	VSEG_IDTR
+};
 
 /*
  * A segment register with its cache. `attr` is in the VMX access-rights form (SDM, "Guest Register
@@ -54,13 +66,13 @@ struct segment {
 	u16 selector;
 };
 
-#define SEG_ATTR_TYPE	  GENMASK(3, 0)
-#define SEG_ATTR_S	  BIT(4)
-#define SEG_ATTR_DPL	  GENMASK(6, 5)
-#define SEG_ATTR_P	  BIT(7)
-#define SEG_ATTR_L	  BIT(13)
-#define SEG_ATTR_DB	  BIT(14)
-#define SEG_ATTR_G	  BIT(15)
+#define SEG_ATTR_TYPE     GENMASK(3, 0)
+#define SEG_ATTR_S        BIT(4)
+#define SEG_ATTR_DPL      GENMASK(6, 5)
+#define SEG_ATTR_P        BIT(7)
+#define SEG_ATTR_L        BIT(13)
+#define SEG_ATTR_DB       BIT(14)
+#define SEG_ATTR_G        BIT(15)
 #define SEG_ATTR_UNUSABLE BIT(16)
 
 /* What stands in the way of an event now. */
@@ -79,10 +91,10 @@ struct backend_problem {
 };
 
 struct backend_caps {
-	u32 large_pages;       /* bit n: leaf of 4 KiB << (9 * n) possible in the nested tables (bits 0, 1, 2) */
-	bool run_deadline;     /* run() returns EXIT_TIMER at the deadline by itself (no host timer needed) */
-	bool rdtscp, invpcid;  /* the guest can execute them (VMX: a secondary control each) */
-	u8 phys_bits;	       /* guest-physical address width the nested tables can map, at most the CPU's */
+	u32 large_pages; /* bit n: leaf of 4 KiB << (9 * n) possible in the nested tables (bits 0, 1, 2) */
+	bool run_deadline; /* run() returns EXIT_TIMER at the deadline by itself (no host timer needed) */
+	bool rdtscp, invpcid; /* the guest can execute them (VMX: a secondary control each) */
+	u8 phys_bits; /* guest-physical address width the nested tables can map, at most the CPU's */
 };
 
 struct backend_ops {

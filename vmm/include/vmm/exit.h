@@ -11,37 +11,37 @@
 #include <vmm/types.h>
 
 enum exit_kind {
-	EXIT_NONE = 0,	  /* nothing to do: enter again (e.g. an exit the back end dealt with) */
-	EXIT_EXT_INTR,	  /* host interrupt; vector in .vector, or already serviced (SVM): .vector = 0 */
-	EXIT_NMI,	  /* host NMI, already recorded */
-	EXIT_TIMER,	  /* deadline handed to run() passed (VMX-preemption timer) */
+	EXIT_NONE = 0, /* nothing to do: enter again (e.g. an exit the back end dealt with) */
+	EXIT_EXT_INTR, /* host interrupt; vector in .vector, or already serviced (SVM): .vector = 0 */
+	EXIT_NMI,      /* host NMI, already recorded */
+	EXIT_TIMER,    /* deadline handed to run() passed (VMX-preemption timer) */
 	EXIT_INTR_WINDOW, /* the guest can take an external interrupt now */
 	EXIT_NMI_WINDOW,  /* the guest can take an NMI now */
 	EXIT_CPUID,
-	EXIT_IO,    /* .io */
+	EXIT_IO, /* .io */
 	EXIT_RDMSR,
 	EXIT_WRMSR,
 	EXIT_HLT,
 	EXIT_HYPERCALL,
-	EXIT_NPF,	/* .npf: EPT violation or nested page fault */
-	EXIT_CR,	/* .cr: MOV to/from CR, CLTS, LMSW */
-	EXIT_DR,	/* MOV to/from DR (only intercepted on demand) */
+	EXIT_NPF,       /* .npf: EPT violation or nested page fault */
+	EXIT_CR,        /* .cr: MOV to/from CR, CLTS, LMSW */
+	EXIT_DR,        /* MOV to/from DR (only intercepted on demand) */
 	EXIT_EXCEPTION, /* .exc: an exception of the guest that is intercepted */
 	EXIT_XSETBV,
-	EXIT_WBINVD,	/* WBINVD and INVD (which is never passed to real hardware) */
+	EXIT_WBINVD, /* WBINVD and INVD (which is never passed to real hardware) */
 	EXIT_INVLPG,
 	EXIT_RDPMC,
 	EXIT_RDTSC,
 	EXIT_PAUSE,
-	EXIT_MONITOR,	/* MONITOR, MWAIT */
+	EXIT_MONITOR,   /* MONITOR, MWAIT */
 	EXIT_UNDEFINED, /* an instruction that does not exist for the guest (VMX, SVM, SMX...): #UD */
 	EXIT_TASK_SWITCH,
 	EXIT_TRIPLE_FAULT,
 	EXIT_INIT,
 	EXIT_SIPI,
 	EXIT_NPT_MISCONFIG, /* our own tables are wrong: .npf.gpa */
-	EXIT_ENTRY_FAILED,  /* the CPU refused the state; the back end has logged which rule it breaks */
-	EXIT_UNKNOWN,	    /* .raw names it */
+	EXIT_ENTRY_FAILED, /* the CPU refused the state; the back end has logged which rule it breaks */
+	EXIT_UNKNOWN,      /* .raw names it */
 	EXIT_KINDS
 };
 
@@ -57,20 +57,20 @@ struct exit_io {
 	bool string;
 	bool rep;
 	u8 addr_size; /* string: 2, 4, 8; 0 if the hardware did not say */
-	u8 seg;	      /* string OUTS: enum vseg; 0xff if the hardware did not say */
+	u8 seg;       /* string OUTS: enum vseg; 0xff if the hardware did not say */
 };
 
 struct exit_npf {
 	gpa_t gpa;
-	u8 access;	 /* NPF_* */
+	u8 access;       /* NPF_* */
 	bool table_walk; /* the guest's own page-table walk caused it, not the final access */
 };
 
 enum cr_op { CR_MOV_TO, CR_MOV_FROM, CR_CLTS, CR_LMSW };
 
 struct exit_cr {
-	u8 cr; /* 0, 3, 4, 8 */
-	u8 op; /* enum cr_op */
+	u8 cr;  /* 0, 3, 4, 8 */
+	u8 op;  /* enum cr_op */
 	u8 gpr; /* CR_MOV_*: register number */
 	bool decoded; /* false: the hardware gave no operands (SVM without decode assists): decode the bytes */
 	u16 lmsw_source; /* CR_LMSW: source operand, valid if lmsw_known */
@@ -89,9 +89,9 @@ enum event_type {
 	EVENT_NONE = 0,
 	EVENT_EXT_INTR,
 	EVENT_NMI,
-	EVENT_EXCEPTION, /* hardware exception */
-	EVENT_SOFT_INT,	 /* INT n */
-	EVENT_SOFT_EXC,	 /* INT3, INTO */
+	EVENT_EXCEPTION,     /* hardware exception */
+	EVENT_SOFT_INT,      /* INT n */
+	EVENT_SOFT_EXC,      /* INT3, INTO */
 	EVENT_PRIV_SOFT_EXC, /* INT1 */
 };
 

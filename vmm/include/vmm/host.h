@@ -68,7 +68,7 @@ void host_console_listen(void (*fn)(void *arg), void *arg);
 
 _Noreturn void host_panic(const char *fmt, ...) printf_like(1, 2);
 _Noreturn void host_poweroff(void); /* ACPI S5; says so and halts where that fails */
-_Noreturn void host_reboot(void);   /* ACPI reset register, 0xCF9, keyboard controller, triple fault */
-_Noreturn void host_halt(void);     /* interrupts off, for ever; last console bytes are flushed */
+_Noreturn void host_reboot(void); /* ACPI reset register, 0xCF9, keyboard controller, triple fault */
+_Noreturn void host_halt(void);   /* interrupts off, for ever; last console bytes are flushed */
 
 #endif

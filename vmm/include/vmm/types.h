@@ -29,29 +29,29 @@ typedef u64 hpa_t; /* host-physical address, bytes */
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  KiB(4)
 
-#define BIT(n)            (1ULL << (n))
-#define GENMASK(hi, lo)   ((~0ULL >> (63 - (hi))) & (~0ULL << (lo)))
-#define ARRAY_SIZE(a)     (sizeof(a) / sizeof((a)[0]))
-#define ALIGN_DOWN(x, a)  ((x) & ~((__typeof__(x))(a) - 1))
-#define ALIGN_UP(x, a)    ALIGN_DOWN((x) + ((__typeof__(x))(a) - 1), a)
-#define IS_ALIGNED(x, a)  (((x) & ((__typeof__(x))(a) - 1)) == 0)
-#define MIN(a, b)         ((a) < (b) ? (a) : (b))
-#define MAX(a, b)         ((a) > (b) ? (a) : (b))
-#define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
+#define BIT(n)             (1ULL << (n))
+#define GENMASK(hi, lo)    ((~0ULL >> (63 - (hi))) & (~0ULL << (lo)))
+#define ARRAY_SIZE(a)      (sizeof(a) / sizeof((a)[0]))
+#define ALIGN_DOWN(x, a)   ((x) & ~((__typeof__(x))(a)-1))
+#define ALIGN_UP(x, a)     ALIGN_DOWN((x) + ((__typeof__(x))(a)-1), a)
+#define IS_ALIGNED(x, a)   (((x) & ((__typeof__(x))(a)-1)) == 0)
+#define MIN(a, b)          ((a) < (b) ? (a) : (b))
+#define MAX(a, b)          ((a) > (b) ? (a) : (b))
+#define DIV_ROUND_UP(n, d) (((n) + (d)-1) / (d))
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-#define must_check __attribute__((warn_unused_result))
-#define packed     __attribute__((packed))
-#define aligned(n) __attribute__((aligned(n)))
+#define must_check              __attribute__((warn_unused_result))
+#define packed                  __attribute__((packed))
+#define aligned(n)              __attribute__((aligned(n)))
 #define printf_like(fmt, first) __attribute__((format(printf, fmt, first)))
-#define unused     __attribute__((unused))
+#define unused                  __attribute__((unused))
 
 #define container_of(ptr, type, member) ((type *)((u8 *)(ptr)-offsetof(type, member)))
 
 /* The field of `reg` that `mask` (contiguous, constant) selects, shifted down; and the way back. */
-#define field_get(mask, reg) (((u64)(reg) & (mask)) >> __builtin_ctzll(mask))
+#define field_get(mask, reg)  (((u64)(reg) & (mask)) >> __builtin_ctzll(mask))
 #define field_prep(mask, val) (((u64)(val) << __builtin_ctzll(mask)) & (mask))
 
 #endif

@@ -15,13 +15,24 @@
 #include <vmm/vlapic.h>
 
 /* x86 encoding order. gpr[GPR_RSP] is not used: RSP is VREG_RSP. */
-enum { GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI, GPR_R8, GPR_R15 = 15 };
+enum {
+	GPR_RAX,
+	GPR_RCX,
+	GPR_RDX,
+	GPR_RBX,
+	GPR_RSP,
+	GPR_RBP,
+	GPR_RSI,
+	GPR_RDI,
+	GPR_R8,
+	GPR_R15 = 15
+};
 
-#define REQ_KILL   BIT(0) /* the VM is stopping: leave vcpu_run() */
-#define REQ_RESET  BIT(1) /* the VM is to be reset */
-#define REQ_FLUSH  BIT(2) /* drop cached nested translations before entry */
-#define REQ_EVENT  BIT(3) /* look for something to inject */
-#define REQ_INPUT  BIT(4) /* the console has input for this VM's UART */
+#define REQ_KILL  BIT(0) /* the VM is stopping: leave vcpu_run() */
+#define REQ_RESET BIT(1) /* the VM is to be reset */
+#define REQ_FLUSH BIT(2) /* drop cached nested translations before entry */
+#define REQ_EVENT BIT(3) /* look for something to inject */
+#define REQ_INPUT BIT(4) /* the console has input for this VM's UART */
 
 /* What a handler wants done next. */
 enum next {
@@ -49,13 +60,13 @@ struct vcpu {
 	u64 gpr[16];
 	u64 cr2; /* the guest's while it does not run (VMX; SVM keeps it in the VMCB) */
 	struct vm *vm;
-	unsigned id; /* in its VM, also the APIC ID */
-	void *backend; /* struct vmx_vcpu or struct svm_vcpu */
-	u32 requests;  /* REQ_*, atomic */
-	bool halted;   /* HLT: waits for an event */
-	u32 windows;   /* WINDOW_* asked for now */
+	unsigned id;            /* in its VM, also the APIC ID */
+	void *backend;          /* struct vmx_vcpu or struct svm_vcpu */
+	u32 requests;           /* REQ_*, atomic */
+	bool halted;            /* HLT: waits for an event */
+	u32 windows;            /* WINDOW_* asked for now */
 	struct event exception; /* raised by a handler, to be injected before anything else */
-	struct event reinject;	/* delivery was interrupted by the exit */
+	struct event reinject;  /* delivery was interrupted by the exit */
 	bool reinject_deferred; /* an exception went first: wait for a window */
 	bool nmi_pending;
 	struct vlapic lapic;

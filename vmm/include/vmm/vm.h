@@ -18,7 +18,7 @@
 #include <vmm/vrtc.h>
 #include <vmm/vuart.h>
 
-#define VM_CPUS_MAX 1
+#define VM_CPUS_MAX  1
 #define VM_CPUID_MAX 48
 
 enum vm_state { VM_STOPPED, VM_RUNNING, VM_DEAD };
@@ -27,8 +27,8 @@ enum vm_state { VM_STOPPED, VM_RUNNING, VM_DEAD };
 struct cpuid_entry {
 	u32 leaf, subleaf;
 	bool exact_subleaf; /* false: any subleaf gives this */
-	u8 fixup;	    /* enum in cpuid.c */
-	u32 reg[4];	    /* eax, ebx, ecx, edx */
+	u8 fixup;           /* enum in cpuid.c */
+	u32 reg[4];         /* eax, ebx, ecx, edx */
 };
 
 /* Bitmaps of what the guest may do without an exit; the back ends turn them into their own form. */
@@ -46,7 +46,7 @@ struct msr_passthrough {
 struct vm {
 	const char *name;
 	unsigned id;
-	u8 state;	 /* enum vm_state */
+	u8 state; /* enum vm_state */
 	const struct backend_ops *ops;
 	const struct backend_caps *caps;
 	struct pagetable npt;
@@ -67,11 +67,14 @@ struct vm {
 	struct chardev console; /* the UART's far end */
 	const struct vm_device *devices;
 	bool hypercall_console, hypercall_compat;
+	u64 cr4_allowed; /* bits that the guest's CPUID offers */
+	u64 boot_ticks;  /* host ticks when the guest last started: zero of its kvmclock */
 	u64 tsc_hz;
 	u32 kvmclock_mult;
 	s8 kvmclock_shift;
 	u64 resets;
-	char why[160]; /* VM_DEAD: the reason */
+	const char *reset_how; /* for the log */
+	char why[160];         /* VM_DEAD: the reason */
 };
 
 /*

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of vmm/core/ share with one another and with nobody else. One paragraph per file.
+ * Context of everything here: the CPU on which the vcpu is loaded, root mode, interrupts off.
+ */
+#ifndef VMM_CORE_H
+#define VMM_CORE_H
+
+#include <vmm/emul.h>
+#include <vmm/vcpu.h>
+#include <vmm/vm.h>
+
+/* vcpu.c: state that handlers share. */
+int vcpu_create(struct vm *vm, struct vcpu *v, unsigned id) must_check;
+void vcpu_destroy(struct vcpu *v);
+void vcpu_reset(struct vcpu *v);
+void vcpu_enter_linux(struct vcpu *v, const struct load_entry *entry);
+void vcpu_request(struct vcpu *v, u32 bits);
+u64 vcpu_guest_tsc(struct vcpu *v);
+void vcpu_set_tsc_offset(struct vcpu *v, u64 offset);
+void vcpu_set_cr2(struct vcpu *v, u64 value);
+void vcpu_walk_state(struct vcpu *v, struct gwalk_state *s);
+enum emul_mode vcpu_mode(struct vcpu *v);
+
+static inline u64 vcpu_reg(struct vcpu *v, enum vreg reg)
+{
+	return v->vm->ops->reg_get(v, reg);
+}
+static inline void vcpu_reg_set(struct vcpu *v, enum vreg reg, u64 value)
+{
+	v->vm->ops->reg_set(v, reg, value);
+}
+u64 vcpu_gpr(struct vcpu *v, unsigned reg);
+void vcpu_gpr_set(struct vcpu *v, unsigned reg, u64 value);
+
+/* run.c: the loop. Returns when a request ends this VM's run. */
+void vcpu_run(struct vcpu *v);
+
+/* event.c: what is injected, in which order. */
+void vcpu_raise(struct vcpu *v, u8 vector); /* exceptions without an error code */
+void vcpu_raise_error(struct vcpu *v, u8 vector, u32 error);
+void vcpu_raise_fault(struct vcpu *v, const struct gwalk_fault *fault);
+void event_deliver(struct vcpu *v);
+bool event_wakes(struct vcpu *v);
+
+/* exit.c: dispatch. */
+void exit_handle(struct vcpu *v, struct vm_exit *e);
+void exit_log_counts(struct vcpu *v);
+/* The exit interrupted an event's delivery: it is delivered again by the next entry. */
+void exit_keep_vectoring(struct vcpu *v, const struct vm_exit *e);
+
+/* emulate.c: instruction fetch, MMIO, string port I/O. */
+/* Both: false: a fault was raised, or the guest was killed. emulate_length() sets e->insn_len. */
+bool emulate_length(struct vcpu *v, struct vm_exit *e) must_check;
+bool emulate_fetch(struct vcpu *v, struct vm_exit *e, struct emul_insn *insn) must_check;
+/* Value of a register or memory operand; false: a fault was raised. */
+bool emulate_read_operand(struct vcpu *v, const struct emul_insn *insn,
+			  const struct emul_operand *op, u64 *value) must_check;
+enum next emulate_insn(struct vcpu *v, struct vm_exit *e);
+
+/* Handlers, one file per subject; all of this form. */
+typedef enum next exit_handler(struct vcpu *v, struct vm_exit *e);
+exit_handler exit_cpuid;     /* cpuid.c */
+exit_handler exit_io;        /* io.c */
+exit_handler exit_npf;       /* io.c */
+exit_handler exit_rdmsr;     /* msr.c */
+exit_handler exit_wrmsr;     /* msr.c */
+exit_handler exit_cr;        /* cr.c */
+exit_handler exit_xsetbv;    /* cr.c */
+exit_handler exit_hypercall; /* hypercall.c */
+
+/* cpuid.c: the guest's CPUID, computed once from the CPU's. */
+int cpuid_build(struct vm *vm) must_check;
+const struct cpuid_entry *cpuid_find(const struct vm *vm, u32 leaf, u32 subleaf);
+u64 cpuid_xcr0_mask(const struct vm *vm);
+
+/* cr.c: which bits the guest's CPUID allows. */
+u64 cr4_allowed(const struct vm *vm);
+/* A MOV to CR0 or CR4, or to EFER: true, or false for #GP. */
+bool cr0_write(struct vcpu *v, u64 value) must_check;
+bool cr4_write(struct vcpu *v, u64 value) must_check;
+bool efer_write(struct vcpu *v, u64 value) must_check;
+bool xcr0_valid(u64 value, u64 allowed);
+
+/* msr.c */
+extern const struct msr_passthrough msr_passthrough_rows[];
+extern const unsigned msr_passthrough_count;
+void msr_reset(struct vcpu *v);
+
+/* mtrr.c */
+void mtrr_reset(struct vmtrr *m);
+bool mtrr_read(struct vcpu *v, u32 msr, u64 *value) must_check;
+bool mtrr_write(struct vcpu *v, u32 msr, u64 value) must_check;
+
+/* kvmclock.c */
+void kvmclock_init(struct vm *vm);
+bool kvmclock_read(struct vcpu *v, u32 msr, u64 *value) must_check;
+bool kvmclock_write(struct vcpu *v, u32 msr, u64 value) must_check;
+
+/* apic_bus.c: interrupt messages between I/O APIC, local APICs. */
+void apic_bus_send(void *vm, const struct apic_msg *msg); /* as struct vioapic's send() */
+void apic_bus_deliver(struct vm *vm, const struct apic_msg *msg, const struct vlapic *except);
+
+#endif

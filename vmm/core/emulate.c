@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bridge between a vcpu and the instruction emulator (vmm/emul): fetches the bytes at RIP through the guest's page
+ * tables, and lends the emulator the guest's registers, memory and devices. Called by exit.c, io.c and cr.c.
+ */
+#include <arch/regs.h>
+#include <vmm/errno.h>
+#include <vmm/fmt.h>
+
+#include "core.h"
+
+/* A REP instruction gives the CPU back after so many items; the guest comes back to it. */
+#define REP_ITERATIONS_MAX 1024
+
+/* ---- What the emulator may do with the guest ------------------------------------------------ */
+
+static u64 op_gpr_get(void *ctx, unsigned reg)
+{
+	return vcpu_gpr(ctx, reg);
+}
+
+static void op_gpr_set(void *ctx, unsigned reg, u64 value)
+{
+	vcpu_gpr_set(ctx, reg, value);
+}
+
+static u64 op_rip(void *ctx)
+{
+	return vcpu_reg(ctx, VREG_RIP);
+}
+
+static u64 op_rflags_get(void *ctx)
+{
+	return vcpu_reg(ctx, VREG_RFLAGS);
+}
+
+static void op_rflags_set(void *ctx, u64 value)
+{
+	vcpu_reg_set(ctx, VREG_RFLAGS, value);
+}
+
+static void op_seg_get(void *ctx, unsigned seg, struct segment *out)
+{
+	struct vcpu *v = ctx;
+
+	v->vm->ops->seg_get(v, (enum vseg)seg, out);
+}
+
+/* The local APIC's page is each CPU's own and moves with IA32_APIC_BASE, so it is looked at before the bus. */
+static u64 op_mmio_read(void *ctx, gpa_t gpa, unsigned size)
+{
+	struct vcpu *v = ctx;
+
+	if (vlapic_mmio_active(&v->lapic, gpa))
+		return vlapic_mmio_read(&v->lapic, (u32)(gpa & (VLAPIC_SIZE - 1)));
+	return bus_read(&v->vm->mmio, gpa, size);
+}
+
+static void op_mmio_write(void *ctx, gpa_t gpa, unsigned size, u64 value)
+{
+	struct vcpu *v = ctx;
+
+	if (!vlapic_mmio_active(&v->lapic, gpa)) {
+		bus_write(&v->vm->mmio, gpa, size, value);
+		return;
+	}
+	vlapic_mmio_write(&v->lapic, (u32)(gpa & (VLAPIC_SIZE - 1)), (u32)value);
+	if (v->lapic.pending_hint)
+		vcpu_request(v, REQ_EVENT);
+}
+
+static u64 op_pio_read(void *ctx, u16 port, unsigned size)
+{
+	return bus_read(&((struct vcpu *)ctx)->vm->pio, port, size);
+}
+
+static void op_pio_write(void *ctx, u16 port, unsigned size, u64 value)
+{
+	bus_write(&((struct vcpu *)ctx)->vm->pio, port, size, value);
+}
+
+static const struct emul_ops vcpu_emul_ops = {
+	.gpr_get = op_gpr_get,
+	.gpr_set = op_gpr_set,
+	.rip = op_rip,
+	.rflags_get = op_rflags_get,
+	.rflags_set = op_rflags_set,
+	.seg_get = op_seg_get,
+	.mmio_read = op_mmio_read,
+	.mmio_write = op_mmio_write,
+	.pio_read = op_pio_read,
+	.pio_write = op_pio_write,
+};
+
+/* ---- Fetch -------------------------------------------------------------------------------- */
+
+static void kill_undecodable(struct vcpu *v, const struct vm_exit *e)
+{
+	char bytes[3 * EXIT_INSN_MAX + 1] = "";
+	unsigned i;
+
+	for (i = 0; i < e->insn_count; i++)
+		fmt_s(bytes + 3 * i, sizeof(bytes) - 3 * i, "%02x ", e->insn[i]);
+	vm_kill(v->vm,
+		"it used an instruction on a device that Havoc does not emulate: %sat rip %#llx",
+		bytes, (unsigned long long)vcpu_reg(v, VREG_RIP));
+}
+
+/* Linear address of the instruction. In 64-bit code the base of CS is zero whatever its register holds. */
+static gva_t fetch_address(struct vcpu *v, enum emul_mode mode)
+{
+	u64 rip = vcpu_reg(v, VREG_RIP);
+	struct segment cs;
+
+	if (mode == EMUL_MODE64)
+		return rip;
+	v->vm->ops->seg_get(v, VSEG_CS, &cs);
+	return (u32)(cs.base + rip);
+}
+
+/* Bytes up to the end of the page; the rest only if the decoder asks for them, since the next page need not be mapped. */
+static bool fetch_bytes(struct vcpu *v, struct vm_exit *e, enum emul_mode mode, bool next_page)
+{
+	gva_t va = fetch_address(v, mode);
+	u64 in_page = PAGE_SIZE - (va & (PAGE_SIZE - 1));
+	unsigned want = EXIT_INSN_MAX;
+	struct gwalk_fault fault;
+	struct gwalk_state walk;
+
+	if (!next_page && in_page < want)
+		want = (unsigned)in_page;
+	vcpu_walk_state(v, &walk);
+	switch (gwalk_read(&v->vm->gmem, &walk, va, e->insn, want, GWALK_EXEC, &fault)) {
+	case 0:
+		e->insn_count = (u8)want;
+		return true;
+	case -HV_EFAULT:
+		vcpu_raise_fault(v, &fault);
+		return false;
+	default:
+		vm_kill(v->vm, "it executes from where it has no memory (rip %#llx)",
+			(unsigned long long)vcpu_reg(v, VREG_RIP));
+		return false;
+	}
+}
+
+typedef int decode_fn(const struct vm_exit *e, enum emul_mode mode, struct emul_insn *insn);
+
+static int decode_length(const struct vm_exit *e, enum emul_mode mode,
+			 unused struct emul_insn *insn)
+{
+	return emul_length(e->insn, e->insn_count, mode);
+}
+
+static int decode_full(const struct vm_exit *e, enum emul_mode mode, struct emul_insn *insn)
+{
+	return emul_decode(e->insn, e->insn_count, mode, insn);
+}
+
+/* Fetches what is missing and decodes. The decoder's result, or -1 when a fault was raised or the guest killed. */
+static int fetch_and_decode(struct vcpu *v, struct vm_exit *e, decode_fn *decode,
+			    struct emul_insn *insn)
+{
+	enum emul_mode mode = vcpu_mode(v);
+	int ret;
+
+	if (!e->insn_count && !fetch_bytes(v, e, mode, false))
+		return -1;
+	ret = decode(e, mode, insn);
+	if (ret == -HV_EAGAIN && e->insn_count < EXIT_INSN_MAX) {
+		if (!fetch_bytes(v, e, mode, true))
+			return -1;
+		ret = decode(e, mode, insn);
+	}
+	if (ret < 0) {
+		kill_undecodable(v, e);
+		return -1;
+	}
+	return ret;
+}
+
+bool emulate_length(struct vcpu *v, struct vm_exit *e)
+{
+	int len = fetch_and_decode(v, e, decode_length, NULL);
+
+	if (len < 0)
+		return false;
+	e->insn_len = (u8)len;
+	return true;
+}
+
+bool emulate_fetch(struct vcpu *v, struct vm_exit *e, struct emul_insn *insn)
+{
+	return fetch_and_decode(v, e, decode_full, insn) >= 0;
+}
+
+/* ---- Execution ---------------------------------------------------------------------------- */
+
+static void exec_prepare(struct vcpu *v, struct emul_exec *x)
+{
+	x->ops = &vcpu_emul_ops;
+	x->ctx = v;
+	x->gmem = &v->vm->gmem;
+	x->mode = vcpu_mode(v);
+	vcpu_walk_state(v, &x->walk);
+}
+
+enum next emulate_insn(struct vcpu *v, struct vm_exit *e)
+{
+	struct emul_insn insn;
+	struct emul_exec x;
+
+	if (!emulate_fetch(v, e, &insn))
+		return NEXT_RESUME;
+	exec_prepare(v, &x);
+	switch (emul_exec(&x, &insn, REP_ITERATIONS_MAX)) {
+	case EMUL_DONE:
+		e->insn_len = insn.len;
+		return NEXT_ADVANCE;
+	case EMUL_AGAIN:
+		return NEXT_RESUME;
+	case EMUL_FAULT:
+		vcpu_raise_fault(v, &x.fault);
+		return NEXT_RESUME;
+	default:
+		kill_undecodable(v, e);
+		return NEXT_RESUME;
+	}
+}
+
+/* A memory operand is read as MOV would read it, by way of a register that gets its old value back. */
+bool emulate_read_operand(struct vcpu *v, const struct emul_insn *insn,
+			  const struct emul_operand *op, u64 *value)
+{
+	u64 rax = v->gpr[GPR_RAX];
+	struct emul_insn mov = *insn;
+	struct emul_exec x;
+
+	if (op->kind == EMUL_OP_REG) {
+		*value = vcpu_gpr(v, op->reg);
+		return true;
+	}
+	mov.opcode = EMUL_MOV;
+	mov.src = *op;
+	mov.dst = (struct emul_operand){.kind = EMUL_OP_REG, .reg = GPR_RAX, .size = op->size};
+	exec_prepare(v, &x);
+	if (emul_exec(&x, &mov, 1) != EMUL_DONE) {
+		vcpu_raise_fault(v, &x.fault);
+		return false;
+	}
+	*value = v->gpr[GPR_RAX];
+	v->gpr[GPR_RAX] = rax;
+	return true;
+}

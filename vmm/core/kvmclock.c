@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * KVM's paravirtual clock (Linux, Documentation/virt/kvm/x86/msr.rst: MSR_KVM_SYSTEM_TIME_NEW and
+ * MSR_KVM_WALL_CLOCK_NEW): the guest names a structure in its memory, from which it computes time by its TSC. The host's
+ * TSC has one rate for ever, so the structure is written once and stays true (PVCLOCK_TSC_STABLE_BIT).
+ */
+#include <arch/msr.h>
+#include <vmm/host.h>
+
+#include "core.h"
+
+struct pvclock_vcpu_time_info {
+	u32 version;
+	u32 pad0;
+	u64 tsc_timestamp;
+	u64 system_time;
+	u32 tsc_to_system_mul;
+	s8 tsc_shift;
+	u8 flags;
+	u8 pad[2];
+} packed;
+_Static_assert(sizeof(struct pvclock_vcpu_time_info) == 32, "pvclock_vcpu_time_info is 32 bytes");
+
+struct pvclock_wall_clock {
+	u32 version;
+	u32 sec;
+	u32 nsec;
+} packed;
+_Static_assert(sizeof(struct pvclock_wall_clock) == 12, "pvclock_wall_clock is 12 bytes");
+
+#define PVCLOCK_TSC_STABLE BIT(0)
+#define SYSTEM_TIME_ENABLE BIT(0)
+
+/* ns = (tsc << shift) * mul >> 32, with mul in [2^31, 2^32). */
+void kvmclock_init(struct vm *vm)
+{
+	u64 ticks = vm->tsc_hz; /* ticks that make one second */
+	s8 shift = 0;
+
+	while (ticks > 2 * 1000000000ULL) {
+		ticks >>= 1;
+		shift--;
+	}
+	while (ticks <= 1000000000ULL) {
+		ticks <<= 1;
+		shift++;
+	}
+	vm->kvmclock_shift = shift;
+	vm->kvmclock_mult = (u32)clock_mul_div(
+		1000000000ULL, 1ULL << 32, shift < 0 ? vm->tsc_hz >> -shift : vm->tsc_hz << shift);
+}
+
+/* Even versions are whole: odd first, then the contents, then even (the vcpu itself does not run meanwhile). */
+static bool write_system_time(struct vcpu *v, gpa_t gpa)
+{
+	struct pvclock_vcpu_time_info info = {
+		.version = v->clock.version + 2,
+		.tsc_to_system_mul = v->vm->kvmclock_mult,
+		.tsc_shift = v->vm->kvmclock_shift,
+		.flags = PVCLOCK_TSC_STABLE,
+	};
+	u64 now = host_ticks();
+
+	info.tsc_timestamp = now + v->tsc_offset;
+	info.system_time = clock_ticks_to_ns(v->vm->clock, now - v->vm->boot_ticks);
+	if (gmem_write(&v->vm->gmem, gpa, &info, sizeof(info)))
+		return false;
+	v->clock.version += 2;
+	return true;
+}
+
+/* The time of day when system_time was 0. */
+static bool write_wall_clock(struct vcpu *v, gpa_t gpa)
+{
+	s64 boot = host_epoch_ns() + (s64)clock_ticks_to_ns(v->vm->clock, v->vm->boot_ticks);
+	struct pvclock_wall_clock wc = {.version = 2};
+
+	if (boot < 0)
+		boot = 0;
+	wc.sec = (u32)(boot / 1000000000);
+	wc.nsec = (u32)(boot % 1000000000);
+	return gmem_write(&v->vm->gmem, gpa, &wc, sizeof(wc)) == 0;
+}
+
+bool kvmclock_read(struct vcpu *v, u32 msr, u64 *value)
+{
+	*value = msr == MSR_KVM_SYSTEM_TIME_NEW ? v->clock.system_time_msr :
+						  v->clock.wall_clock_msr;
+	return true;
+}
+
+/* An address that is no RAM is refused by #GP, as KVM does. */
+bool kvmclock_write(struct vcpu *v, u32 msr, u64 value)
+{
+	if (msr == MSR_KVM_WALL_CLOCK_NEW) {
+		if (value & 3 || !write_wall_clock(v, value))
+			return false;
+		v->clock.wall_clock_msr = value;
+		return true;
+	}
+	if (value & 2)
+		return false;
+	if (value & SYSTEM_TIME_ENABLE && !write_system_time(v, value & ~SYSTEM_TIME_ENABLE))
+		return false;
+	v->clock.system_time_msr = value;
+	return true;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A vcpu's life and the state that exit handlers share: creation, power-up state, registers by number, guest TSC,
+ * and the local APIC's callbacks. Called by vm.c and by the handlers.
+ */
+#include <arch/msr.h>
+#include <arch/regs.h>
+#include <vmm/errno.h>
+#include <vmm/host.h>
+#include <vmm/string.h>
+
+#include "core.h"
+
+_Static_assert(offsetof(struct vcpu, gpr) == 0,
+	       "run.S stores registers from the start of struct vcpu");
+
+void vcpu_request(struct vcpu *v, u32 bits)
+{
+	__atomic_fetch_or(&v->requests, bits, __ATOMIC_ACQ_REL);
+}
+
+u64 vcpu_gpr(struct vcpu *v, unsigned reg)
+{
+	return reg == GPR_RSP ? vcpu_reg(v, VREG_RSP) : v->gpr[reg & 15];
+}
+
+void vcpu_gpr_set(struct vcpu *v, unsigned reg, u64 value)
+{
+	if (reg == GPR_RSP)
+		vcpu_reg_set(v, VREG_RSP, value);
+	else
+		v->gpr[reg & 15] = value;
+}
+
+u64 vcpu_guest_tsc(struct vcpu *v)
+{
+	return host_ticks() + v->tsc_offset;
+}
+
+void vcpu_set_tsc_offset(struct vcpu *v, u64 offset)
+{
+	v->tsc_offset = offset;
+	vcpu_reg_set(v, VREG_TSC_OFFSET, offset);
+}
+
+void vcpu_set_cr2(struct vcpu *v, u64 value)
+{
+	vcpu_reg_set(v, VREG_CR2, value);
+}
+
+void vcpu_walk_state(struct vcpu *v, struct gwalk_state *s)
+{
+	s->cr0 = vcpu_reg(v, VREG_CR0);
+	s->cr3 = vcpu_reg(v, VREG_CR3);
+	s->cr4 = vcpu_reg(v, VREG_CR4);
+	s->efer = vcpu_reg(v, VREG_EFER);
+	s->rflags = vcpu_reg(v, VREG_RFLAGS);
+	s->cpl = (u8)vcpu_reg(v, VREG_CPL);
+	s->implicit = false;
+	s->pkru = 0; /* protection keys are not offered (cpuid.c) */
+}
+
+/* SDM vol. 3 "Default operand and address sizes": CS.L in IA-32e mode, else CS.D; neither in real and virtual-8086 mode. */
+enum emul_mode vcpu_mode(struct vcpu *v)
+{
+	struct segment cs;
+
+	v->vm->ops->seg_get(v, VSEG_CS, &cs);
+	if (cs.attr & SEG_ATTR_L && vcpu_reg(v, VREG_EFER) & EFER_LMA)
+		return EMUL_MODE64;
+	return cs.attr & SEG_ATTR_DB ? EMUL_MODE32 : EMUL_MODE16;
+}
+
+/* ---- The local APIC's callbacks ----------------------------------------------------------- */
+
+static void lapic_notify(void *ctx)
+{
+	vcpu_request(ctx, REQ_EVENT);
+}
+
+static void lapic_nmi(void *ctx)
+{
+	struct vcpu *v = ctx;
+
+	v->nmi_pending = true;
+	vcpu_request(v, REQ_EVENT);
+}
+
+/* INIT to the only CPU of a machine restarts it, as the firmware of a PC would. */
+static void lapic_init(void *ctx)
+{
+	struct vcpu *v = ctx;
+
+	vm_request_reset(v->vm, "INIT to its only CPU");
+}
+
+/* A start-up IPI means something only to a CPU that waits for one; this one runs. SDM vol. 3 "MP Initialization Protocol". */
+static void lapic_sipi(unused void *ctx, unused u8 vector)
+{
+}
+
+static void lapic_send(void *ctx, struct vlapic *from, const struct apic_msg *msg,
+		       bool exclude_self)
+{
+	apic_bus_deliver(((struct vcpu *)ctx)->vm, msg, exclude_self ? from : NULL);
+}
+
+static void lapic_eoi(void *ctx, u8 vector)
+{
+	vioapic_eoi(&((struct vcpu *)ctx)->vm->ioapic, vector);
+}
+
+static u64 lapic_guest_tsc(void *ctx)
+{
+	return vcpu_guest_tsc(ctx);
+}
+
+static u64 lapic_tsc_to_ticks(void *ctx, u64 guest_tsc)
+{
+	return guest_tsc - ((struct vcpu *)ctx)->tsc_offset;
+}
+
+static const struct vlapic_ops lapic_ops = {
+	.notify = lapic_notify,
+	.nmi = lapic_nmi,
+	.init = lapic_init,
+	.sipi = lapic_sipi,
+	.send = lapic_send,
+	.eoi = lapic_eoi,
+	.guest_tsc = lapic_guest_tsc,
+	.tsc_to_ticks = lapic_tsc_to_ticks,
+};
+
+/* ---- Life --------------------------------------------------------------------------------- */
+
+int vcpu_create(struct vm *vm, struct vcpu *v, unsigned id)
+{
+	memset(v, 0, sizeof(*v));
+	v->vm = vm;
+	v->id = id;
+	v->timer_armed = HOST_TIMER_OFF;
+	vlapic_init(&v->lapic, id, vm->clock, &lapic_ops, v);
+	return vm->ops->vcpu_create(v);
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+	vlapic_reset(&v->lapic, v->id == 0); /* takes its timer off the queue */
+	v->vm->ops->vcpu_destroy(v);
+	v->backend = NULL;
+}
+
+void vcpu_reset(struct vcpu *v)
+{
+	memset(v->gpr, 0, sizeof(v->gpr));
+	v->cr2 = 0;
+	v->halted = false;
+	v->windows = 0;
+	v->exception.type = EVENT_NONE;
+	v->reinject.type = EVENT_NONE;
+	v->reinject_deferred = false;
+	v->nmi_pending = false;
+	v->xcr0 = XCR0_X87;
+	__atomic_fetch_and(&v->requests, ~(u32)REQ_EVENT, __ATOMIC_ACQ_REL);
+	v->vm->ops->vcpu_reset(v);
+	v->vm->ops->window(v, 0);
+	vlapic_reset(&v->lapic, v->id == 0);
+	msr_reset(v);
+	/* A reset CPU's time-stamp counter starts from zero. */
+	vcpu_set_tsc_offset(v, -host_ticks());
+}
+
+static void set_flat(struct vcpu *v, enum vseg seg, u16 selector, u32 attr)
+{
+	struct segment s = {.base = 0, .limit = 0xffffffff, .attr = attr, .selector = selector};
+
+	v->vm->ops->seg_set(v, seg, &s);
+}
+
+/* The state that "64-bit Boot Protocol" (Linux, Documentation/arch/x86/boot.rst) asks for. */
+void vcpu_enter_linux(struct vcpu *v, const struct load_entry *entry)
+{
+	const u32 code = 0xb | SEG_ATTR_S | SEG_ATTR_P | SEG_ATTR_L | SEG_ATTR_G;
+	const u32 data = 0x3 | SEG_ATTR_S | SEG_ATTR_P | SEG_ATTR_DB | SEG_ATTR_G;
+	struct segment gdt = {.base = entry->gdt, .limit = entry->gdt_limit};
+	struct segment idt = {.base = 0, .limit = 0};
+	struct segment tr = {.base = 0, .limit = 0x67, .attr = 0xb | SEG_ATTR_P};
+	enum vseg seg;
+
+	vcpu_reg_set(v, VREG_CR3, entry->cr3);
+	vcpu_reg_set(v, VREG_CR4, CR4_PAE);
+	vcpu_reg_set(v, VREG_EFER, EFER_LME);
+	vcpu_reg_set(v, VREG_CR0, CR0_PE | CR0_ET | CR0_PG);
+	set_flat(v, VSEG_CS, 0x10, code);
+	for (seg = VSEG_ES; seg <= VSEG_GS; seg++)
+		if (seg != VSEG_CS)
+			set_flat(v, seg, 0x18, data);
+	v->vm->ops->seg_set(v, VSEG_GDTR, &gdt);
+	v->vm->ops->seg_set(v, VSEG_IDTR, &idt);
+	v->vm->ops->seg_set(v, VSEG_TR, &tr);
+	vcpu_reg_set(v, VREG_RFLAGS, RFLAGS_ONE);
+	vcpu_reg_set(v, VREG_RIP, entry->rip);
+	vcpu_reg_set(v, VREG_RSP, entry->rsp);
+	v->gpr[GPR_RSI] = entry->rsi;
+}
