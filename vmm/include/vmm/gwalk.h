@@ -17,6 +17,8 @@ struct gwalk_state {
 	u8 cpl;	    /* of the access: 3 is a user access, anything else supervisor */
 	bool implicit; /* supervisor access whatever the CPL (descriptor tables) */
 	u32 pkru;
+	u8 phys_bits;  /* the guest's MAXPHYADDR, for reserved bits; 0: 52, nothing reserved by width */
+	bool no_1gib;  /* the guest's CPUID has no 1 GiB pages: PS in a PDPTE is reserved */
 };
 
 #define GWALK_READ  0
@@ -32,6 +34,8 @@ struct gwalk_fault {
 /*
  * Translates one address. 0: *gpa is set (a RAM or MMIO address), and *left the bytes from it to the end of
  * the 4 KiB page. Accessed and dirty bits are set as the CPU would. -HV_EFAULT: *fault tells what to inject.
+ * -HV_EIO: a table of the guest's is not in its RAM; *fault is not set.
+ * Outside long mode `va` is cut to 32 bits; in compatibility mode that is the caller's to do.
  */
 int gwalk(struct gmem *g, const struct gwalk_state *s, gva_t va, u32 access, gpa_t *gpa, u64 *left,
 	  struct gwalk_fault *fault) must_check;
@@ -40,6 +44,15 @@ int gwalk(struct gmem *g, const struct gwalk_state *s, gva_t va, u32 access, gpa
 int gwalk_read(struct gmem *g, const struct gwalk_state *s, gva_t va, void *buf, u64 len, u32 access,
 	       struct gwalk_fault *fault) must_check;
 int gwalk_write(struct gmem *g, const struct gwalk_state *s, gva_t va, const void *buf, u64 len,
+		struct gwalk_fault *fault) must_check;
+
+/*
+ * Instruction bytes at `va`, at most `max` (<= 15), for the decoder on the exit path. *bytes points into guest memory
+ * if one page holds them, else to `buf`, into which they were copied; other vcpus may write there meanwhile: a decoder
+ * must not rely on reading the same value twice. What lies beyond a page that cannot be fetched from is left out. Returns the
+ * number of bytes, or -HV_EFAULT (*fault set) or -HV_EIO if there is not even one.
+ */
+int gwalk_fetch(struct gmem *g, const struct gwalk_state *s, gva_t va, unsigned max, u8 buf[15], const u8 **bytes,
 		struct gwalk_fault *fault) must_check;
 
 #endif
