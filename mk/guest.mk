@@ -36,7 +36,7 @@ $(BUILD)/setup-guest.ok: tools/setup
 	$(Q)tools/setup --check guest
 	$(Q)touch $@
 
-$(GUEST_BIN)/%: guest/%.c mk/guest.mk | $(BUILD)/setup-guest.ok
+$(GUEST_BIN)/%: guest/%.c guest/havoc.h mk/guest.mk | $(BUILD)/setup-guest.ok
 	$(call say,GUESTCC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GUEST_CC) $(GUEST_CFLAGS) -o $@ $<
