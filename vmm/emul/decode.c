@@ -10,57 +10,14 @@
 
 #include "internal.h"
 
-/* The bytes, and what the prefixes said. Reading past the end yields zeros and is remembered. */
-struct cursor {
-	const u8 *bytes;
-	unsigned count, pos;
-	bool overrun;
-	enum emul_mode mode;
-	u8 rex, modrm;
-	bool p66, p67;
-	u8 seg; /* override, or SEG_DEFAULT */
-};
-
-#define SEG_DEFAULT 0xff
-#define REX_W       BIT(3)
-#define REX_R       BIT(2)
-#define REX_X       BIT(1)
-#define REX_B       BIT(0)
-
-static u8 fetch8(struct cursor *c)
-{
-	if (c->pos >= c->count || c->pos >= EMUL_INSN_MAX) {
-		c->overrun = true;
-		return 0;
-	}
-	return c->bytes[c->pos++];
-}
-
-static u64 fetch(struct cursor *c, unsigned size)
-{
-	u64 v = 0;
-	unsigned i;
-
-	for (i = 0; i < size; i++)
-		v |= (u64)fetch8(c) << (8 * i);
-	return v;
-}
-
-static s64 fetch_signed(struct cursor *c, unsigned size)
-{
-	unsigned shift = 64 - 8 * size;
-
-	return (s64)(fetch(c, size) << shift) >> shift;
-}
-
 /* In 64-bit mode the ES, CS, SS and DS overrides are null prefixes: they do not even cancel an earlier FS or GS. */
-static void prefix_segment(struct cursor *c, u8 seg)
+static void prefix_segment(struct emul_cursor *c, u8 seg)
 {
 	if (c->mode != EMUL_MODE64 || seg == VSEG_FS || seg == VSEG_GS)
 		c->seg = seg;
 }
 
-static bool prefix_legacy(struct cursor *c, struct emul_insn *i, u8 b)
+static bool prefix_legacy(struct emul_cursor *c, struct emul_insn *i, u8 b)
 {
 	switch (b) {
 	case 0x26:
@@ -104,12 +61,12 @@ static bool prefix_legacy(struct cursor *c, struct emul_insn *i, u8 b)
 }
 
 /* Eats the prefixes; returns the first opcode byte. A REX that no opcode follows at once is void. */
-static u8 decode_prefixes(struct cursor *c, struct emul_insn *i)
+static u8 decode_prefixes(struct emul_cursor *c, struct emul_insn *i)
 {
 	u8 b;
 
 	for (;;) {
-		b = fetch8(c);
+		b = emul_fetch8(c);
 		if (c->overrun)
 			return 0;
 		if (prefix_legacy(c, i, b))
@@ -121,7 +78,7 @@ static u8 decode_prefixes(struct cursor *c, struct emul_insn *i)
 	}
 }
 
-static void decode_sizes(const struct cursor *c, struct emul_insn *i)
+static void decode_sizes(const struct emul_cursor *c, struct emul_insn *i)
 {
 	switch (c->mode) {
 	case EMUL_MODE16:
@@ -139,21 +96,6 @@ static void decode_sizes(const struct cursor *c, struct emul_insn *i)
 	}
 }
 
-static u8 modrm_mod(const struct cursor *c)
-{
-	return c->modrm >> 6;
-}
-
-static u8 modrm_reg(const struct cursor *c)
-{
-	return (c->modrm >> 3 & 7) | (c->rex & REX_R ? 8 : 0);
-}
-
-static u8 modrm_rm(const struct cursor *c)
-{
-	return (c->modrm & 7) | (c->rex & REX_B ? 8 : 0);
-}
-
 static void memory_none(struct emul_insn *i)
 {
 	i->base = -1;
@@ -162,75 +104,7 @@ static void memory_none(struct emul_insn *i)
 	i->disp = 0;
 }
 
-static void memory_segment(const struct cursor *c, struct emul_insn *i, u8 dflt)
-{
-	i->seg = c->seg != SEG_DEFAULT ? c->seg : dflt;
-}
-
-/* SDM vol. 2, table "16-Bit Addressing Forms with the ModR/M Byte". */
-static void memory_16(struct cursor *c, struct emul_insn *i)
-{
-	// clang-format off
-	static const struct { s8 base, index; u8 seg; } forms[8] = {
-		{ 3, 6, VSEG_DS }, { 3, 7, VSEG_DS }, { 5, 6, VSEG_SS }, { 5, 7, VSEG_SS },
-		{ 6, -1, VSEG_DS }, { 7, -1, VSEG_DS }, { 5, -1, VSEG_SS }, { 3, -1, VSEG_DS },
-	};
-	// clang-format on
-	unsigned rm = c->modrm & 7;
-
-	if (modrm_mod(c) == 0 && rm == 6) {
-		i->disp = fetch_signed(c, 2);
-		memory_segment(c, i, VSEG_DS);
-		return;
-	}
-	i->base = forms[rm].base;
-	i->index = forms[rm].index;
-	memory_segment(c, i, forms[rm].seg);
-	if (modrm_mod(c) == 1)
-		i->disp = fetch_signed(c, 1);
-	else if (modrm_mod(c) == 2)
-		i->disp = fetch_signed(c, 2);
-}
-
-/* SDM vol. 2, tables "32-Bit Addressing Forms with the ModR/M Byte" and "... with the SIB Byte"; REX and RIP. */
-static void memory_32(struct cursor *c, struct emul_insn *i)
-{
-	unsigned mod = modrm_mod(c), rm = c->modrm & 7;
-	unsigned disp_size = mod == 1 ? 1 : mod == 2 ? 4 : 0;
-
-	if (rm == 4) {
-		u8 sib = fetch8(c);
-		unsigned index = (sib >> 3 & 7) | (c->rex & REX_X ? 8 : 0);
-
-		if (index != 4) { /* but R12 can be an index */
-			i->index = (s8)index;
-			i->scale = 1 << (sib >> 6);
-		}
-		if ((sib & 7) == 5 && mod == 0)
-			disp_size = 4;
-		else
-			i->base = (s8)((sib & 7) | (c->rex & REX_B ? 8 : 0));
-	} else if (rm == 5 && mod == 0) {
-		disp_size = 4;
-		if (c->mode == EMUL_MODE64)
-			i->base = EMUL_BASE_RIP;
-	} else {
-		i->base = (s8)modrm_rm(c);
-	}
-	memory_segment(c, i, i->base == 4 || i->base == 5 ? VSEG_SS : VSEG_DS);
-	if (disp_size)
-		i->disp = fetch_signed(c, disp_size);
-}
-
-static void decode_memory(struct cursor *c, struct emul_insn *i)
-{
-	if (i->addr_size == 2)
-		memory_16(c, i);
-	else
-		memory_32(c, i);
-}
-
-static struct emul_operand operand_reg(const struct cursor *c, u8 reg, u8 size)
+static struct emul_operand operand_reg(const struct emul_cursor *c, u8 reg, u8 size)
 {
 	struct emul_operand op = {.kind = EMUL_OP_REG, .reg = reg, .size = size};
 
@@ -248,11 +122,11 @@ static struct emul_operand operand_of(u8 kind, u8 size)
 }
 
 /* The CR number; LOCK MOV CR0 is AMD's way to CR8 outside 64-bit mode (APM vol. 3 "MOV CRn"). */
-static int decode_cr(struct cursor *c, struct emul_insn *i, bool to)
+static int decode_cr(struct emul_cursor *c, struct emul_insn *i, bool to)
 {
 	struct emul_operand *op = to ? &i->src : &i->dst;
 
-	c->modrm = fetch8(c);
+	c->modrm = emul_fetch8(c);
 	i->op_size = c->mode == EMUL_MODE64 ? 8 : 4;
 	*op = (struct emul_operand){EMUL_OP_REG, modrm_rm(c), i->op_size};
 	i->cr = modrm_reg(c);
@@ -266,20 +140,20 @@ static int decode_cr(struct cursor *c, struct emul_insn *i, bool to)
 	return i->cr == 0 || i->cr == 2 || i->cr == 3 || i->cr == 4 || i->cr == 8 ? 0 : -HV_EINVAL;
 }
 
-static int decode_0f01(struct cursor *c, struct emul_insn *i)
+static int decode_0f01(struct emul_cursor *c, struct emul_insn *i)
 {
 	/* The register forms, a bit per ModRM byte from 0xC0: VMX; MONITOR, MWAIT; XGETBV, XSETBV, VMFUNC; SVM; RDTSCP... */
 	static const u64 register_forms = GENMASK(4, 1) | GENMASK(9, 8) | GENMASK(17, 16) |
 					  BIT(20) | GENMASK(31, 24) | GENMASK(59, 57);
 	unsigned reg;
 
-	c->modrm = fetch8(c);
+	c->modrm = emul_fetch8(c);
 	reg = c->modrm >> 3 & 7;
 	if (reg == 4 || reg == 6) { /* SMSW, LMSW */
 		i->src = (struct emul_operand){EMUL_OP_REG, modrm_rm(c), 2};
 		if (modrm_mod(c) != 3) {
 			i->src = operand_of(EMUL_OP_MEM, 2);
-			decode_memory(c, i);
+			emul_decode_address(c, i);
 		}
 		if (reg == 4) {
 			i->dst = i->src;
@@ -294,12 +168,12 @@ static int decode_0f01(struct cursor *c, struct emul_insn *i)
 		return register_forms >> (c->modrm & 63) & 1 ? 0 : -HV_EINVAL;
 	if (reg != 7) /* all but INVLPG */
 		return -HV_EINVAL;
-	decode_memory(c, i);
+	emul_decode_address(c, i);
 	i->src = operand_of(EMUL_OP_MEM, 1);
 	return 0;
 }
 
-static int decode_string(struct cursor *c, struct emul_insn *i, u8 size)
+static int decode_string(struct emul_cursor *c, struct emul_insn *i, u8 size)
 {
 	bool from_si = i->opcode != EMUL_STOS && i->opcode != EMUL_SCAS && i->opcode != EMUL_INS;
 	bool port = i->opcode == EMUL_INS || i->opcode == EMUL_OUTS;
@@ -310,7 +184,7 @@ static int decode_string(struct cursor *c, struct emul_insn *i, u8 size)
 	i->base = from_si ? 6 : 7;
 	i->seg = VSEG_ES;
 	if (from_si)
-		memory_segment(c, i, VSEG_DS);
+		emul_decode_segment(c, i, VSEG_DS);
 	i->dst = operand_of(EMUL_OP_MEM, size);
 	i->src = operand_of(EMUL_OP_MEM, size);
 	switch (i->opcode) {
@@ -335,15 +209,15 @@ static int decode_string(struct cursor *c, struct emul_insn *i, u8 size)
 }
 
 /* Forms with a ModRM byte (already fetched) whose r/m must be memory. */
-static int decode_modrm_memory(struct cursor *c, struct emul_insn *i, const struct emul_row *row,
-			       u8 size)
+static int decode_modrm_memory(struct emul_cursor *c, struct emul_insn *i,
+			       const struct emul_row *row, u8 size)
 {
 	u8 reg_size = i->opcode == EMUL_MOVZX || i->opcode == EMUL_MOVSX ? i->op_size : size;
 	unsigned imm_size;
 
 	if (modrm_mod(c) == 3)
 		return -HV_EINVAL;
-	decode_memory(c, i);
+	emul_decode_address(c, i);
 	switch (row->form) {
 	case FORM_MR:
 		i->dst = operand_of(EMUL_OP_MEM, size);
@@ -359,28 +233,29 @@ static int decode_modrm_memory(struct cursor *c, struct emul_insn *i, const stru
 	case FORM_M:
 		i->dst = operand_of(EMUL_OP_MEM, size);
 		return 0;
-	default: /* FORM_MI, FORM_MI8 */
-		imm_size = row->form == FORM_MI8 ? 1 : MIN(size, 4);
+	default: /* FORM_MI, FORM_MI8, FORM_MU8 */
+		imm_size = row->form == FORM_MI ? MIN(size, 4) : 1;
 		i->dst = operand_of(EMUL_OP_MEM, size);
 		i->src = operand_of(EMUL_OP_IMM, size);
-		i->imm = (u64)fetch_signed(c, imm_size);
+		i->imm = row->form == FORM_MU8 ? emul_fetch(c, 1) :
+						 (u64)emul_fetch_signed(c, imm_size);
 		return 0;
 	}
 }
 
-static int decode_moffs(struct cursor *c, struct emul_insn *i, bool load, u8 size)
+static int decode_moffs(struct emul_cursor *c, struct emul_insn *i, bool load, u8 size)
 {
 	struct emul_operand mem = operand_of(EMUL_OP_MEM, size);
 	struct emul_operand acc = {EMUL_OP_REG, 0, size};
 
-	i->disp = (s64)fetch(c, i->addr_size);
-	memory_segment(c, i, VSEG_DS);
+	i->disp = (s64)emul_fetch(c, i->addr_size);
+	emul_decode_segment(c, i, VSEG_DS);
 	i->dst = load ? acc : mem;
 	i->src = load ? mem : acc;
 	return 0;
 }
 
-static bool prefix_fits(const struct cursor *c, const struct emul_insn *i, u8 wanted)
+static bool prefix_fits(const struct emul_cursor *c, const struct emul_insn *i, u8 wanted)
 {
 	switch (wanted) {
 	case PFX_NP:
@@ -388,7 +263,7 @@ static bool prefix_fits(const struct cursor *c, const struct emul_insn *i, u8 wa
 	case PFX_66:
 		return c->p66 && !i->rep && !i->repne;
 	case PFX_F3:
-		return i->rep && !(c->rex & REX_B);
+		return i->rep;
 	case PFX_NP66F3:
 		return !i->repne;
 	default:
@@ -396,9 +271,17 @@ static bool prefix_fits(const struct cursor *c, const struct emul_insn *i, u8 wa
 	}
 }
 
-static int decode_form(struct cursor *c, struct emul_insn *i, const struct emul_row *row)
+static u8 row_size(const struct emul_cursor *c, const struct emul_insn *i,
+		   const struct emul_row *row)
 {
-	u8 size = row->size == SIZE_V ? i->op_size : row->size;
+	if (row->size == SIZE_Y)
+		return c->rex & REX_W ? 8 : 4;
+	return row->size == SIZE_V ? i->op_size : row->size;
+}
+
+static int decode_form(struct emul_cursor *c, struct emul_insn *i, const struct emul_row *row)
+{
+	u8 size = row_size(c, i, row);
 
 	switch (row->form) {
 	case FORM_LOAD_MOFFS:
@@ -417,10 +300,10 @@ static int decode_form(struct cursor *c, struct emul_insn *i, const struct emul_
 	case FORM_NONE:
 		return 0;
 	case FORM_IMM8:
-		i->imm = fetch(c, 1);
+		i->imm = emul_fetch(c, 1);
 		return 0;
 	case FORM_DR:
-		c->modrm = fetch8(c);
+		c->modrm = emul_fetch8(c);
 		return modrm_reg(c) < 8 ? 0 : -HV_EINVAL;
 	default:
 		return -HV_EINVAL;
@@ -428,7 +311,7 @@ static int decode_form(struct cursor *c, struct emul_insn *i, const struct emul_
 }
 
 /* The row of the opcode, groups resolved: then ModRM has been fetched, as for every form from FORM_MR to FORM_PUSH. */
-static const struct emul_row *decode_row(struct cursor *c, struct emul_insn *i)
+static const struct emul_row *decode_row(struct emul_cursor *c, struct emul_insn *i)
 {
 	const struct emul_row *row;
 	u8 b = decode_prefixes(c, i);
@@ -438,31 +321,31 @@ static const struct emul_row *decode_row(struct cursor *c, struct emul_insn *i)
 	    ((b == 0x82 || b == 0xce) && c->mode == EMUL_MODE64))
 		return NULL;
 	if (b == 0x0f) {
-		b = fetch8(c);
+		b = emul_fetch8(c);
 		row = &emul_map_0f[b];
 		if (b == 0x38) {
-			b = fetch8(c);
+			b = emul_fetch8(c);
 			row = b >= 0x80 && b <= 0x82 ? &emul_row_0f38_inv : &emul_map_0f[0];
 		}
 	}
 	if ((row->form >= FORM_MR && row->form <= FORM_PUSH) || row->form == FORM_GROUP ||
 	    row->form == FORM_MODRM || row->form == FORM_MEM)
-		c->modrm = fetch8(c);
+		c->modrm = emul_fetch8(c);
 	if (row->form == FORM_GROUP)
 		row = &emul_map_group[row->opcode][c->modrm >> 3 & 7];
 	return row->form != FORM_BAD && prefix_fits(c, i, row->prefix) ? row : NULL;
 }
 
-static int decode_operands(struct cursor *c, struct emul_insn *i, const struct emul_row *row)
+static int decode_operands(struct emul_cursor *c, struct emul_insn *i, const struct emul_row *row)
 {
 	i->opcode = row->opcode;
 	if (row->form == FORM_PUSH && c->mode == EMUL_MODE64 && i->op_size == 4)
 		i->op_size = 8;
 	if (row->form >= FORM_MR && row->form <= FORM_PUSH)
-		return decode_modrm_memory(c, i, row, row->size == SIZE_V ? i->op_size : row->size);
+		return decode_modrm_memory(c, i, row, row_size(c, i, row));
 	if (row->form == FORM_MODRM || row->form == FORM_MEM) {
 		if (modrm_mod(c) != 3)
-			decode_memory(c, i);
+			emul_decode_address(c, i);
 		return row->form == FORM_MEM && modrm_mod(c) == 3 ? -HV_EINVAL : 0;
 	}
 	return decode_form(c, i, row);
@@ -470,7 +353,7 @@ static int decode_operands(struct cursor *c, struct emul_insn *i, const struct e
 
 int emul_decode(const u8 *bytes, unsigned count, enum emul_mode mode, struct emul_insn *out)
 {
-	struct cursor c = {.bytes = bytes, .count = count, .mode = mode, .seg = SEG_DEFAULT};
+	struct emul_cursor c = {.bytes = bytes, .count = count, .mode = mode, .seg = SEG_DEFAULT};
 	const struct emul_row *row;
 	int err = -HV_EINVAL;
 

@@ -15,6 +15,7 @@ enum emul_form {
 	FORM_RM,         /* dst = reg, src = memory */
 	FORM_MI,         /* dst = memory, src = immediate of the operand's size, at most 4 bytes */
 	FORM_MI8,        /* dst = memory, src = sign-extended immediate byte */
+	FORM_MU8,        /* dst = memory, src = immediate byte */
 	FORM_M,          /* dst = memory */
 	FORM_PUSH,       /* src = memory, operand size 8 in 64-bit mode */
 	FORM_LOAD_MOFFS, /* dst = rAX, src = memory at an absolute offset */
@@ -35,6 +36,7 @@ enum emul_form {
 
 /* Operand size of a row, in bytes, or by the prefixes. */
 #define SIZE_V 0
+#define SIZE_Y 0x48 /* 8 with REX.W, else 4 */
 
 /* Which prefix (66, F2, F3) a row demands. By default any, and it is ignored or has its usual meaning. */
 enum emul_mandatory { PFX_ANY = 0, PFX_NP, PFX_66, PFX_F3, PFX_NP66F3 };
@@ -66,6 +68,49 @@ extern const struct emul_row emul_map_0f[256]; /* 0F xx */
 extern const struct emul_row emul_map_group[GROUPS][8];
 /* 0F 38 80-82: INVEPT, INVVPID, INVPCID */
 extern const struct emul_row emul_row_0f38_inv;
+
+/* ---- The decoder's parts (decode.c, modrm.c) ------------------------------------------------------- */
+
+/* The bytes, and what the prefixes said. Reading past the end yields zeros and is remembered. */
+struct emul_cursor {
+	const u8 *bytes;
+	unsigned count, pos;
+	bool overrun;
+	enum emul_mode mode;
+	u8 rex, modrm;
+	bool p66, p67;
+	u8 seg; /* override, or SEG_DEFAULT */
+};
+
+#define SEG_DEFAULT 0xff
+#define REX_W       BIT(3)
+#define REX_R       BIT(2)
+#define REX_X       BIT(1)
+#define REX_B       BIT(0)
+
+u8 emul_fetch8(struct emul_cursor *c);
+u64 emul_fetch(struct emul_cursor *c, unsigned size);
+s64 emul_fetch_signed(struct emul_cursor *c, unsigned size);
+
+static inline u8 modrm_mod(const struct emul_cursor *c)
+{
+	return c->modrm >> 6;
+}
+
+static inline u8 modrm_reg(const struct emul_cursor *c)
+{
+	return (c->modrm >> 3 & 7) | (c->rex & REX_R ? 8 : 0);
+}
+
+static inline u8 modrm_rm(const struct emul_cursor *c)
+{
+	return (c->modrm & 7) | (c->rex & REX_B ? 8 : 0);
+}
+
+/* The segment: the override, or `dflt`. */
+void emul_decode_segment(const struct emul_cursor *c, struct emul_insn *i, u8 dflt);
+/* The address of a ModRM byte (fetched) whose mod is not 3. */
+void emul_decode_address(struct emul_cursor *c, struct emul_insn *i);
 
 /* ---- Memory: segments, pages, RAM or MMIO (mem.c) ------------------------------------------------ */
 

@@ -101,7 +101,7 @@ const struct emul_row emul_map_0f[256] = {
 	[0xbf] = { EMUL_MOVSX, FORM_RM, 2, 0 },
 	[0xc0] = { EMUL_XADD, FORM_MR, 1, 0 },
 	[0xc1] = { EMUL_XADD, FORM_MR, SIZE_V, 0 },
-	[0xc3] = { EMUL_MOV, FORM_MR, SIZE_V, PFX_NP }, /* MOVNTI */
+	[0xc3] = { EMUL_MOV, FORM_MR, SIZE_Y, PFX_NP }, /* MOVNTI */
 	[0xc7] = { GROUP_9, FORM_GROUP, 0, 0 },
 };
 
@@ -121,8 +121,8 @@ const struct emul_row emul_map_group[GROUPS][8] = {
 	[GROUP_4] = { [0] = { EMUL_INC, FORM_M, 1, 0 }, [1] = { EMUL_DEC, FORM_M, 1, 0 } },
 	[GROUP_5] = { [0] = { EMUL_INC, FORM_M, SIZE_V, 0 }, [1] = { EMUL_DEC, FORM_M, SIZE_V, 0 },
 		      [6] = { EMUL_PUSH, FORM_PUSH, SIZE_V, 0 } },
-	[GROUP_8] = { [4] = { EMUL_BT, FORM_MI8, SIZE_V, 0 }, [5] = { EMUL_BTS, FORM_MI8, SIZE_V, 0 },
-		      [6] = { EMUL_BTR, FORM_MI8, SIZE_V, 0 }, [7] = { EMUL_BTC, FORM_MI8, SIZE_V, 0 } },
+	[GROUP_8] = { [4] = { EMUL_BT, FORM_MU8, SIZE_V, 0 }, [5] = { EMUL_BTS, FORM_MU8, SIZE_V, 0 },
+		      [6] = { EMUL_BTR, FORM_MU8, SIZE_V, 0 }, [7] = { EMUL_BTC, FORM_MU8, SIZE_V, 0 } },
 	/* VMPTRLD, VMCLEAR (66), VMXON (F3); VMPTRST */
 	[GROUP_9] = { [6] = { EMUL_OTHER, FORM_MEM, 0, PFX_NP66F3 }, [7] = { EMUL_OTHER, FORM_MEM, 0, PFX_NP } },
 	[GROUP_11_B] = { [0] = { EMUL_MOV, FORM_MI, 1, 0 } },

@@ -11,11 +11,8 @@
 #include <vmm/gwalk.h>
 #include <vmm/types.h>
 
-enum emul_mode {
-	EMUL_MODE16,
-	EMUL_MODE32,
-	EMUL_MODE64
-}; /* default operand/address size from CS.L, CS.D */
+/* Default operand and address size: CS.L, CS.D. */
+enum emul_mode { EMUL_MODE16, EMUL_MODE32, EMUL_MODE64 };
 
 enum emul_opcode {
 	EMUL_INVALID = 0,
