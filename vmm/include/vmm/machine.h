@@ -6,6 +6,7 @@
 #ifndef VMM_MACHINE_H
 #define VMM_MACHINE_H
 
+#include <vmm/machine_io.h>
 #include <vmm/types.h>
 
 enum e820_type { E820_RAM = 1, E820_RESERVED = 2, E820_ACPI = 3, E820_NVS = 4 };
@@ -23,6 +24,8 @@ struct e820_entry {
 #define MACHINE_HOLE_BASE    0xc0000000ULL /* RAM below 4 GiB ends here at the latest */
 #define MACHINE_HIGH_BASE    GiB(4)
 #define MACHINE_MEM_MIN	     MiB(16)
+#define MACHINE_MEM_MAX	     GiB(4096)
+#define MACHINE_CPUS_MAX     1
 
 #define MACHINE_E820_MAX 8
 
@@ -44,7 +47,8 @@ struct machine {
 	bool pic, pit;	 /* does the machine have them? No device model yet sets them; the tables must be true */
 };
 
-/* The one-vcpu PC without legacy devices. -HV_EINVAL: cpus or mem_size out of range (16 MiB .. what fits). */
+/* The one-vcpu PC without legacy devices. -HV_EINVAL: cpus or mem_size out of range, or mem_size not
+ * a multiple of 4 KiB. `name` is kept, not copied. */
 int machine_describe(struct machine *m, const char *name, unsigned cpus, u64 mem_size) must_check;
 
 #endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine description: where a guest's memory and devices lie. Called once by vm_create(); the loaders, the
+ * ACPI and MP tables, the bus regions and CPUID read it. The numbers are those of machine.h, machine_io.h and of
+ * docs/memory-map.md; ACPI specification "System Address Map Interfaces" for the e820 types.
+ */
+#include <vmm/errno.h>
+#include <vmm/machine.h>
+
+_Static_assert(sizeof(struct e820_entry) == 20, "the boot protocol's and BIOS's layout");
+
+static void e820_add(struct machine *m, u64 base, u64 end, enum e820_type type)
+{
+	if (base < end)
+		m->e820[m->e820_count++] = (struct e820_entry){base, end - base, type};
+}
+
+int machine_describe(struct machine *m, const char *name, unsigned cpus, u64 mem_size)
+{
+	if (cpus < 1 || cpus > MACHINE_CPUS_MAX || !IS_ALIGNED(mem_size, PAGE_SIZE))
+		return -HV_EINVAL;
+	if (mem_size < MACHINE_MEM_MIN || mem_size > MACHINE_MEM_MAX)
+		return -HV_EINVAL;
+	*m = (struct machine){
+		.name = name,
+		.cpus = cpus,
+		.mem_size = mem_size,
+		.mem_low = MIN(mem_size, MACHINE_HOLE_BASE),
+		.mem_high = mem_size - MIN(mem_size, MACHINE_HOLE_BASE),
+		/* Local APICs have the numbers of their CPUs; the I/O APIC's comes after them. */
+		.ioapic_id = MACHINE_CPUS_MAX,
+		.uart_port = MACHINE_UART_PORT,
+		.uart_irq = MACHINE_UART_IRQ,
+		.rtc_port = MACHINE_RTC_PORT,
+		.rtc_irq = MACHINE_RTC_IRQ,
+		.sci_irq = MACHINE_SCI_IRQ,
+		.pm_base = MACHINE_PM_BASE,
+		.rsdp = MACHINE_BIOS_BASE,
+		.mp_float = MACHINE_EBDA,
+	};
+	/*
+	 * The slot of low memory begins at 0 and is RAM throughout; what holds the MP and ACPI tables, and what is VGA and
+	 * ROM on a PC, is reserved.
+	 */
+	e820_add(m, 0, MACHINE_LOW_END, E820_RAM);
+	e820_add(m, MACHINE_LOW_END, MACHINE_BIOS_END, E820_RESERVED);
+	e820_add(m, MACHINE_BIOS_END, m->mem_low, E820_RAM);
+	e820_add(m, MACHINE_HIGH_BASE, MACHINE_HIGH_BASE + m->mem_high, E820_RAM);
+	return 0;
+}
