@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+#
+# Tests. `make test` runs all and ends in one line "N passed, N failed, N skipped"; the others run a part.
+# What is compiled for the development host is made here; what runs, and how its verdict is found, is in
+# test/run and test/harness/.
+#
+# A program is one file: test/unit/test_*.c (cmocka) or test/fuzz/fuzz_*.c (libFuzzer). It names what it
+# links besides itself in a comment: SOURCES: a.c b.c
+#
+#   JOBS=n    emulators, tests and compilations at a time   [the number of CPUs]
+#   ONLY=...  cases to run, by name: ONLY='boot/*uefi*'      [all]
+
+HOST := $(BUILD)/host
+
+JOBS ?= $(shell nproc)
+ONLY ?=
+
+UNIT_GCC   ?= gcc
+UNIT_CLANG ?= clang
+
+.PHONY: unit fuzz micro boot test-fast
+.PHONY: build-unit build-fuzz build-boot build-micro build-bench
+
+TEST_RUN = test/run --jobs '$(JOBS)' --build '$(BUILD)' $(if $(ONLY),--only '$(ONLY)')
+
+# The tools come first, because some of these makefiles look at what is installed when they are read.
+test: ## run every test (`make test-fast`: those that need no emulator)
+	@tools/setup test
+	@$(TEST_RUN) check unit fuzz micro boot bench
+
+test-fast:
+	@tools/setup check
+	@$(TEST_RUN) check unit fuzz
+
+check: ## check format, layers, headers, state, and what static analysers find
+	@tools/setup check
+	@$(TEST_RUN) check
+
+unit: ## run the unit tests (gcc and clang, with sanitizers)
+	@tools/setup check
+	@$(TEST_RUN) unit
+
+fuzz: ## run each fuzzer for FUZZ_SECONDS, with the corpus in build/corpus
+	@tools/setup check
+	@$(TEST_RUN) --fuzz-seconds '$(FUZZ_SECONDS)' fuzz
+
+micro: ## run the micro guests, under VMX and SVM
+	@tools/setup test
+	@$(TEST_RUN) micro
+
+boot: ## run the boot matrix: emulators, CPU models, firmware, guests
+	@tools/setup test
+	@$(TEST_RUN) boot
+
+bench: ## measure boot, exits and sizes: a table, and build/bench.json
+	@tools/setup test
+	@$(TEST_RUN) --bench
+
+FUZZ_SECONDS ?= 60
+
+# ---- What test/run asks for, after set-up -------------------------------------------------------------
+
+UNIT_SRC := $(sort $(wildcard test/unit/test_*.c))
+FUZZ_SRC := $(sort $(wildcard test/fuzz/fuzz_*.c))
+
+# The images that the boot matrix starts: every folder of guest/images.
+build-boot: all iso guests
+
+# MICRO_NAMES, and how build/micro/NAME.bz is made.
+-include test/micro/micro.mk
+build-micro: $(BUILD)/havoc-bare.elf $(MICRO_NAMES:%=$(BUILD)/micro/%.bz)
+build-bench: build-boot
+
+ifneq ($(filter build-% check-%,$(MAKECMDGOALS)),)
+
+# $(HOST)/programs.mk: the objects of each program, and a rule for it in each build.
+$(HOST)/programs.mk: test/harness/programs.awk $(UNIT_SRC) $(FUZZ_SRC)
+	$(Q)mkdir -p $(@D)
+	$(Q)awk -v host='$(HOST)' -f $< $(UNIT_SRC) $(FUZZ_SRC) /dev/null >$@
+
+-include $(HOST)/programs.mk
+
+# Three builds of the same sources. $(1): the folder, $(2): the compiler, $(3): flags
+define host-build
+$(HOST)/$(1)/%.c.o: %.c $(HOST)/$(1)/flags
+	$$(call say,$(1),$$<)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)rm -f $$@
+	$$(Q)$(2) $$(HOST_CFLAGS) $(3) -MMD -MP -MF $$(@:.o=.d) -c -o $$@ $$<
+
+$(HOST)/$(1)/%.S.o: $(BUILD)/%.S $(HOST)/$(1)/flags
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$(2) -c -o $$@ $$<
+
+$$(eval $$(call text-stamp,$(HOST)/$(1)/flags,$(2) $$$$(HOST_CFLAGS) $(3)))
+
+-include $$(patsubst %.o,%.d,$$(sort $$(PROGRAM_OBJ_$(1))))
+endef
+
+$(eval $(call host-build,gcc,$(UNIT_GCC),))
+$(eval $(call host-build,clang,$(UNIT_CLANG),))
+$(eval $(call host-build,fuzz,$(UNIT_CLANG),-fsanitize=fuzzer-no-link -DHAVOC_FUZZ))
+
+$(UNIT_PROGRAMS_gcc): | $(HOST)/gcc/flags
+	$(Q)rm -f $@
+	$(Q)$(UNIT_GCC) $(HOST_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+$(UNIT_PROGRAMS_clang): | $(HOST)/clang/flags
+	$(Q)$(UNIT_CLANG) $(HOST_LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+$(FUZZ_PROGRAMS): | $(HOST)/fuzz/flags
+	$(Q)$(UNIT_CLANG) $(HOST_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+build-unit: $(UNIT_PROGRAMS_gcc) $(UNIT_PROGRAMS_clang)
+build-fuzz: $(FUZZ_PROGRAMS)
+
+# ---- make check: the checks that look at one file at a time ------------------------------------------
+
+# A stamp for each file and tool, so that only what has changed is looked at again.
+CHECK := $(BUILD)/check
+CLANG_TIDY ?= clang-tidy
+CPPCHECK   ?= cppcheck
+
+CHECK_C    := $(sort $(wildcard boot/*.c arch/*/*.c vmm/*/*.c))
+CHECK_TEST := $(sort $(wildcard test/mock/*.c test/unit/*.c test/fuzz/*.c))
+CHECK_H    := $(sort $(wildcard vmm/include/vmm/*.h arch/include/arch/*.h arch/*/*.h boot/*.h test/mock/*.h))
+CHECK_SH   := $(sort $(wildcard .ci/run) $(shell grep -lE '^\#!/bin/(sh|bash)' tools/* 2>/dev/null))
+CHECK_FORMAT := $(CHECK_C) $(CHECK_TEST) $(CHECK_H) $(sort $(wildcard test/micro/*.[ch] test/micro/*/*.[ch] test/bench/*.c \
+	guest/*.c))
+
+# As the metal build compiles it, by clang.
+TIDY_METAL := --target=x86_64-unknown-none-elf -std=gnu11 -ffreestanding $(METAL_ARCH) $(METAL_INCLUDE) \
+	-DHAVOC_VERSION='"tidy"'
+TIDY_HOST  := -std=gnu11 -DHAVOC_HOST_TEST $(METAL_INCLUDE)
+
+.PHONY: check-format check-tidy check-cppcheck check-headers check-layers check-shell
+
+check-format:
+	$(Q)clang-format --dry-run -Werror $(CHECK_FORMAT)
+
+$(CHECK)/tidy/test/%.ok: test/% .clang-tidy $(CHECK_H)
+	$(call say,TIDY,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG_TIDY) --quiet --warnings-as-errors='*' $< -- $(TIDY_HOST) >$@.log 2>&1 || { cat $@.log; exit 1; }
+	$(Q)touch $@
+
+$(CHECK)/tidy/%.ok: % .clang-tidy $(CHECK_H)
+	$(call say,TIDY,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG_TIDY) --quiet --warnings-as-errors='*' $< -- $(TIDY_METAL) >$@.log 2>&1 || { cat $@.log; exit 1; }
+	$(Q)touch $@
+
+check-tidy: $(CHECK_C:%=$(CHECK)/tidy/%.ok) $(CHECK_TEST:%=$(CHECK)/tidy/%.ok)
+
+$(CHECK)/cppcheck.ok: $(CHECK_C) $(CHECK_H) test/check/cppcheck.suppress
+	$(call say,CPPCHK,)
+	$(Q)mkdir -p $(@D)/cppcheck
+	$(Q)$(CPPCHECK) --quiet --std=c11 --platform=unix64 --enable=warning,performance,portability --inline-suppr \
+		--error-exitcode=1 --suppressions-list=test/check/cppcheck.suppress --cppcheck-build-dir=$(@D)/cppcheck \
+		-j $(JOBS) -D__x86_64__ -D__GNUC__=12 $(METAL_INCLUDE) $(CHECK_C)
+	$(Q)touch $@
+check-cppcheck: $(CHECK)/cppcheck.ok
+
+# Each header twice, alone, by both compilers: it includes what it needs, and bears being included again.
+$(CHECK)/header/%.ok: % $(CHECK_H)
+	$(Q)mkdir -p $(@D)
+	$(Q)printf '#include "%s"\n#include "%s"\n' $< $< >$(@:.ok=.c)
+	$(Q)$(UNIT_GCC) $(if $(filter test/%,$<),$(HOST_CFLAGS),-std=gnu11 -ffreestanding -Wall -Wextra -Werror $(METAL_ARCH)) \
+		$(METAL_INCLUDE) -fsyntax-only $(@:.ok=.c)
+	$(Q)$(UNIT_CLANG) $(if $(filter test/%,$<),$(HOST_CFLAGS),-std=gnu11 -ffreestanding -Wall -Wextra -Werror $(METAL_ARCH)) \
+		$(METAL_INCLUDE) -fsyntax-only $(@:.ok=.c)
+	$(Q)touch $@
+check-headers: $(CHECK_H:%=$(CHECK)/header/%.ok)
+
+check-layers: $(METAL_OBJ) $(METAL)/vmm.a
+	$(Q)/usr/bin/python3 test/check/layers.py $(METAL)
+
+check-shell:
+	$(Q)shellcheck $(CHECK_SH)
+
+endif

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""The boot matrix: a row per case. What the words mean is in test/harness/bootcase.py."""
+import os
+
+from harness.bootcase import BANNER, Boot, Expect, Idle, Paste, Send
+from harness.emulator import Machine
+
+# ---- Machines ----
+
+MAX = Machine("qemu", "max")
+BROADWELL = Machine("bochs", "broadwell_ult")
+
+
+def qemu(model="max", **more):
+    return Machine("qemu", model, **more)
+
+
+def bochs(model="broadwell_ult", **more):
+    return Machine("bochs", model, **more)
+
+
+# ---- What is seen ----
+
+HELLO = Expect(r"^hello\r?$", times=4)
+PROMPT = Expect(r"^havoc:/root# ")
+LINUX = Expect(r"Linux version 6")
+
+
+def hello(name, machine, **more):
+    """The main job: the guest that is embedded says hello once a second."""
+    return Boot(name + "/hello", machine, (Expect(BANNER), LINUX, HELLO), elf="havoc.elf",
+                cost=40 if machine.firmware == "uefi" else 12, **more)
+
+
+def shell(name, machine, steps, **more):
+    return Boot(name, machine, (PROMPT,) + steps, image="shell", cost=25, **more)
+
+
+def refusal(name, machine, sentence, **more):
+    """The hypervisor says why it cannot start a guest, and what to do. `on-error` decides what comes then."""
+    more.setdefault("options", "on-error=poweroff")
+    more.setdefault("ends", "poweroff")
+    more.setdefault("elf", "havoc.elf")
+    return Boot("refusal/" + name, machine, (Expect("^havoc: [^\n]*" + sentence),), never=(r"Linux version",), **more)
+
+
+def linux_reboot(name, machine, way):
+    """A kernel without an init panics and restarts, by `way` of its reboot= option."""
+    return Boot("reboot/%s" % name, machine, (LINUX, Expect("Kernel panic"), LINUX, Expect("Kernel panic")), image="tiny",
+                kernel_args="console=ttyS0 quiet panic=-1 rdinit=/none reboot=" + way, allow=("kernel panic", "kernel trouble"))
+
+
+# ---- Files that are no kernels ----
+
+def text_file(_env, folder):
+    path = os.path.join(folder, "readme.txt")
+    with open(path, "w") as f:
+        f.write("This is no kernel.\n" * 100)
+    return path
+
+
+def truncated_kernel(env, folder):
+    path = os.path.join(folder, "truncated")
+    with open(env.path("guest", "tiny", "bzImage"), "rb") as f, open(path, "wb") as out:
+        out.write(f.read(300000))
+    return path
+
+
+CASES = [
+    # The main job, on every model.
+    hello("svm-max-bios", MAX),
+    hello("svm-max-uefi", qemu(firmware="uefi")),
+    hello("svm-epyc-bios", qemu("EPYC")),
+    hello("svm-epyc-uefi", qemu("EPYC", firmware="uefi", mem=1024)),
+    hello("svm-phenom-bios", qemu("phenom")),
+    hello("svm-max-smp", qemu(extra=("-smp", "2"))),
+    hello("vmx-broadwell-bios", BROADWELL),
+    hello("vmx-broadwell-uefi", bochs(firmware="uefi")),
+    hello("vmx-arrandale-bios", bochs("corei5_arrandale_m520")),
+    hello("vmx-skylake-strict", bochs("corei7_skylake_x", strict=True)),
+    hello("vmx-icelake-bios", bochs("corei7_icelake_u")),
+    hello("vmx-haswell-seabios", bochs("corei7_haswell_4770", firmware="seabios")),
+
+    # Memory: more than 4 GiB, more than 64 GiB, and guests as large.
+    hello("svm-max-5g", qemu(mem=5120)),
+    hello("svm-max-80g", qemu(mem=80 * 1024)),
+    hello("svm-max-80g-uefi", qemu(mem=80 * 1024, firmware="uefi")),
+    hello("vmx-broadwell-5g", bochs(mem=5120)),
+    shell("memory/svm-guest-6g", qemu(mem=8192),
+          (Send("grep MemTotal /proc/meminfo\n"), Expect(r"^MemTotal: +(5|6)\d{6} kB")), options="mem=6G"),
+    shell("memory/svm-guest-70g", qemu(mem=80 * 1024),
+          (Send("grep MemTotal /proc/meminfo\n"), Expect(r"^MemTotal: +(6|7)\d{7} kB")), options="mem=70G"),
+    shell("memory/vmx-guest-300m", BROADWELL,
+          (Send("grep MemTotal /proc/meminfo\n"), Expect(r"^MemTotal: +2\d{5} kB")), options="mem=300M"),
+
+    # A halted guest halts the host's CPU.
+    Boot("idle/svm", MAX, (HELLO, Idle()), elf="havoc.elf"),
+
+    # Typing; power.
+    shell("shell/svm-max", MAX,
+          (Send("echo $((6*7))\n"), Expect(r"^42\r?$"), Paste(3000), PROMPT, Send("poweroff -f\n")), ends="poweroff"),
+    shell("shell/vmx-broadwell", BROADWELL,
+          (Send("echo $((6*7))\n"), Expect(r"^42\r?$"), Paste(3000), PROMPT, Send("poweroff -f\n")), ends="poweroff"),
+    shell("shell/vmx-arrandale", bochs("corei5_arrandale_m520"),
+          (Send("echo $((6*7))\n"), Expect(r"^42\r?$"), Paste(1000), PROMPT, Send("poweroff -f\n")), ends="poweroff"),
+    shell("shell/svm-phenom-uefi", qemu("phenom", firmware="uefi"),
+          (Send("echo $((6*7))\n"), Expect(r"^42\r?$"), Paste(1000), PROMPT, Send("poweroff -f\n")), ends="poweroff"),
+    shell("power/svm-reboot-guest", MAX,
+          (Send("reboot -f\n"), LINUX, PROMPT, Send("poweroff -f\n")), ends="poweroff"),
+    shell("power/vmx-reboot-guest", BROADWELL,
+          (Send("reboot -f\n"), LINUX, PROMPT, Send("poweroff -f\n")), ends="poweroff"),
+    shell("power/svm-on-idle-reboot", MAX, (Send("poweroff -f\n"),), options="on-idle=reboot", ends="reboot"),
+    shell("power/svm-on-idle-halt", MAX, (Send("poweroff -f\n"),), options="on-idle=halt", ends="halt"),
+    shell("power/vmx-on-idle-reboot", BROADWELL, (Send("poweroff -f\n"),), options="on-idle=reboot", ends="reboot"),
+    shell("power/vmx-on-idle-halt", BROADWELL, (Send("poweroff -f\n"),), options="on-idle=halt", ends="halt"),
+    shell("power/svm-uefi-poweroff", qemu(firmware="uefi"), (Send("poweroff -f\n"),), ends="poweroff"),
+    linux_reboot("svm-triple-fault", MAX, "t"),
+    linux_reboot("svm-keyboard", MAX, "k"),
+    linux_reboot("svm-acpi", MAX, "a"),
+    linux_reboot("svm-cf9", MAX, "p"),
+    linux_reboot("vmx-keyboard", BROADWELL, "k"),
+
+    # Hypercalls from ring 3.
+    Boot("hypercall/svm", MAX, (Expect(r"^hello from ring 3\r?$", times=3),), image="vmcall-hello",
+         options="hypercall.console=on"),
+    Boot("hypercall/vmx", BROADWELL, (Expect(r"^hello from ring 3\r?$", times=3),), image="vmcall-hello",
+         options="hypercall.console=on"),
+    Boot("hypercall/svm-off", MAX, (Expect(r"vmcall-hello: no console hypercall here", times=2),), image="vmcall-hello",
+         never=("hello from ring 3",)),
+    Boot("hypercall/vmx-off", BROADWELL, (Expect(r"vmcall-hello: no console hypercall here", times=2),),
+         image="vmcall-hello", never=("hello from ring 3",)),
+    Boot("hypercall/svm-compat", MAX, (Expect(r"^hello, the older way\r?$", times=3),), image="vmcall-compat",
+         options="hypercall.compat=on"),
+    Boot("hypercall/vmx-compat", BROADWELL, (Expect(r"^hello, the older way\r?$", times=3),), image="vmcall-compat",
+         options="hypercall.compat=on"),
+
+    # Images and options.
+    Boot("modules/win-over-embedded", MAX, (Expect(r"^hello from ring 3\r?$", times=2),), elf="havoc.elf",
+         image="vmcall-hello", options="hypercall.console=on", never=(r"^hello\r?$",)),
+    Boot("modules/arguments", MAX, (Expect(r"Command line: .*\bmarker=7\b"), HELLO), image="tiny",
+         kernel_args="console=ttyS0 marker=7"),
+    Boot("options/cmdline", MAX, (Expect(r"Command line: .*\bmarker=8\b"), HELLO), elf="havoc.elf",
+         options='cmdline="console=ttyS0 marker=8"'),
+    Boot("options/unknown", MAX, (Expect(r"^havoc: .*mme.*\bmem\b"), HELLO), elf="havoc.elf", options="mme=64M"),
+    Boot("options/bad-value", MAX, (Expect(r"^havoc: .*\bmem\b.*lots"), HELLO), elf="havoc.elf", options="mem=lots"),
+    Boot("options/loglevel", MAX, (Expect(r"^havoc: .*exits"), ), image="tiny", options="loglevel=debug",
+         kernel_args="console=ttyS0 panic=-1 reboot=k rdinit=/none", allow=("kernel panic", "kernel trouble")),
+
+    # Preflight: what is wrong and what to do, in one sentence.
+    refusal("vmx-no-ept", bochs("core2_penryn_t9600"), "EPT"),
+    refusal("vmx-no-unrestricted-guest", bochs("corei5_lynnfield_750"), "unrestricted guest"),
+    refusal("vmx-locked", bochs(firmware="seabios"), r"VMX is locked off by the firmware \(IA32_FEATURE_CONTROL = 0x1\)",
+            prelude="wrmsr 0x3a 0x1", grub_modules=("wrmsr",)),
+    refusal("svm-none", qemu("max,-svm"), "(VMX|SVM)"),
+    refusal("svm-no-npt", qemu("qemu64"), "(NPT|nested paging)"),
+    refusal("no-guest", MAX, "guest", elf="havoc-bare.elf"),
+    refusal("no-kernel", MAX, "kernel", elf="havoc-bare.elf", modules=((text_file, "kernel"),)),
+    refusal("truncated-kernel", MAX, "kernel", elf="havoc-bare.elf", modules=((truncated_kernel, "kernel"),)),
+    refusal("too-little-memory", MAX, "memory", options="mem=64G on-error=poweroff"),
+    refusal("vmx-too-little-memory", BROADWELL, "memory", options="mem=64G on-error=poweroff"),
+    refusal("on-error-halt", qemu("max,-svm"), "(VMX|SVM)", options="", ends="halt"),
+    refusal("on-error-reboot", qemu("max,-svm"), "(VMX|SVM)", options="on-error=reboot", ends="reboot"),
+]

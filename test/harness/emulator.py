@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: MIT
+"""The emulated machines: QEMU (SVM) and Bochs (VMX), without a display, with COM1 on a socket that pexpect drives.
+
+A machine ends by itself (the guest powered it off), or stop() ends it; a `timeout` around the emulator
+sees to it that nothing is left even if this process is killed.
+"""
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+
+import pexpect
+from pexpect import fdpexpect
+
+from harness.core import Broken, Failure, Skip, children
+
+OVMF_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+OVMF_VARS = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+OVMF_BOCHS = "/usr/share/ovmf/OVMF.fd"
+BOCHS_BIOS = "/usr/share/bochs/BIOS-bochs-latest"
+BOCHS_VGABIOS = "/usr/share/vgabios/vgabios.bin"
+SEABIOS = "/usr/share/seabios/bios-256k.bin"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What is to be emulated."""
+
+    emulator: str  # "qemu" or "bochs"
+    model: str  # -cpu of QEMU, model= of Bochs
+    firmware: str = "bios"  # "bios", "uefi"; Bochs: also "seabios"
+    mem: int = 512  # MiB
+    strict: bool = False  # Bochs: MSRs that the model does not know fault
+    icount: bool = False  # QEMU: one tick of the TSC is one instruction
+    extra: tuple = ()  # QEMU: more arguments; Bochs: more lines
+
+    @property
+    def backend(self):
+        return "VMX" if self.emulator == "bochs" else "SVM"
+
+
+class Console:
+    """The serial line: what came is in serial.txt of the case's folder."""
+
+    def __init__(self, sock, folder):
+        self.path = os.path.join(folder, "serial.txt")
+        self.sock = sock
+        self.file = open(self.path, "wb", buffering=0)
+        self.child = fdpexpect.fdspawn(sock, timeout=60, maxread=65536)
+        self.child.logfile_read = self.file
+        self.child.delaybeforesend = None
+
+    def text(self):
+        with open(self.path, "rb") as f:
+            return f.read().decode("utf-8", "replace").replace("\r", "")
+
+    def expect(self, pattern, timeout):
+        """Waits for a regular expression. True: it came; False: the machine ended; None: time ran out."""
+        try:
+            found = self.child.expect([re.compile(pattern.encode(), re.M), pexpect.EOF, pexpect.TIMEOUT],
+                                      timeout=timeout)
+        except OSError:  # the other end was closed with bytes of ours unread
+            self.child.before = b""
+            return False
+        return (True, False, None)[found]
+
+    def send(self, text):
+        self.sock.sendall(text.encode())
+
+    def drain(self, timeout):
+        """Reads until the machine ends (True) or time runs out (False)."""
+        return self.expect(r"(?!)", timeout) is False
+
+    def close(self):
+        self.sock.close()
+        self.file.close()
+
+
+class Running:
+    """A started emulator; a context manager that leaves nothing behind."""
+
+    def __init__(self, env, machine, iso, folder, limit):
+        self.env = env
+        self.machine = machine
+        self.folder = folder
+        self.log = os.path.join(folder, "emulator.txt")
+        self.child = None
+        self.console = None
+        self.monitor = None
+        self.scratch = []
+        self.pending = b""
+        self.events = []
+        if machine.emulator == "qemu":
+            self._qemu(iso, limit)
+        else:
+            self._bochs(iso, limit)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.stop()
+
+    def stop(self):
+        if self.child:
+            children.stop(self.child)
+            self.child = None
+        for closing in (self.monitor, self.console):
+            if closing:
+                closing.close()
+        self.monitor = None
+        for path in self.scratch:
+            try:
+                os.remove(path)
+            except OSError:
+                pass
+
+    def wait_end(self, timeout):
+        """Does the emulator end by itself within the time?"""
+        ended = self.console.drain(timeout)
+        if ended and self.child:
+            try:
+                self.child.wait(30 * self.env.scale)
+            except subprocess.TimeoutExpired:
+                return False
+        return ended
+
+    def _start(self, argv, limit, **kwargs):
+        with open(self.log, "ab") as out:
+            out.write((" ".join(argv) + "\n").encode())
+            out.flush()
+            argv = ["timeout", "-s", "KILL", str(int(limit) + 60)] + argv
+            self.child = children.start(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, **kwargs)
+
+    def _qemu(self, iso, limit):
+        m = self.machine
+        ours, theirs = socket.socketpair()
+        mon_ours, mon_theirs = socket.socketpair()
+        argv = ["qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-cpu", m.model, "-nodefaults", "-no-user-config",
+                "-display", "none", "-vga", "std",
+                "-chardev", "socket,id=com1,fd=%d" % theirs.fileno(), "-serial", "chardev:com1",
+                "-chardev", "socket,id=mon,fd=%d" % mon_theirs.fileno(), "-mon", "chardev=mon,mode=control",
+                "-drive", "if=none,id=cd,media=cdrom,readonly=on,file=" + iso, "-device", "ide-cd,drive=cd,bus=ide.0"]
+        if m.mem > 8192:
+            # More than this host has: a sparse file.
+            ram = os.path.join(self.folder, "ram")
+            self.scratch.append(ram)
+            with open(ram, "wb") as f:
+                try:
+                    f.truncate(m.mem << 20)
+                except OSError as e:
+                    raise Skip("no sparse file of %d MiB in %s: %s" % (m.mem, self.folder, e)) from e
+            argv += ["-object", "memory-backend-file,id=ram,size=%dM,mem-path=%s,share=on" % (m.mem, ram),
+                     "-machine", "memory-backend=ram"]
+        argv += ["-m", "%dM" % m.mem]
+        if m.firmware == "uefi":
+            own = os.path.join(self.folder, "vars.fd")
+            shutil.copyfile(OVMF_VARS, own)
+            self.scratch.append(own)
+            argv += ["-drive", "if=pflash,format=raw,readonly=on,file=" + OVMF_CODE,
+                     "-drive", "if=pflash,format=raw,file=" + own]
+        if m.icount:
+            argv += ["-icount", "shift=0"]
+        argv += list(m.extra)
+        self._start(argv, limit, pass_fds=(theirs.fileno(), mon_theirs.fileno()))
+        theirs.close()
+        mon_theirs.close()
+        self.monitor = mon_ours
+        self.console = Console(ours, self.folder)
+        self.execute("qmp_capabilities", timeout=60)
+
+    def _bochs(self, iso, limit):
+        m = self.machine
+        # Bochs connects to us: so that the port is free for certain, and no two cases want the same.
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(1)
+            rom = {"bios": BOCHS_BIOS, "uefi": OVMF_BOCHS, "seabios": SEABIOS}[m.firmware]
+            lines = [
+                "config_interface: textconfig",
+                "display_library: term",
+                "cpu: model=%s, count=1, ips=100000000, quantum=16, reset_on_triple_fault=0, ignore_bad_msrs=%d, "
+                "cpuid_limit_winnt=0" % (m.model, not m.strict),
+                "memory: guest=%d, host=%d" % (m.mem, min(m.mem, 1024)),
+                "romimage: file=%s%s" % (rom, ", options=fastboot" if m.firmware == "bios" else ""),
+                "vgaromimage: file=" + BOCHS_VGABIOS,
+                "pci: enabled=1, chipset=i440fx",
+                "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14",
+                'ata0-master: type=cdrom, path="%s", status=inserted' % os.path.abspath(iso),
+                "boot: cdrom",
+                "clock: sync=none, time0=946681200",
+                "com1: enabled=1, mode=socket-client, dev=localhost:%d" % listener.getsockname()[1],
+                "speaker: enabled=0",
+                "log: " + os.path.abspath(os.path.join(self.folder, "bochs.log")),
+                "error: action=ignore",
+                "panic: action=fatal",
+            ] + list(m.extra)
+            rc = os.path.join(self.folder, "bochsrc")
+            with open(rc, "w") as f:
+                f.write("\n".join(lines) + "\n")
+            go = os.path.join(self.folder, "go.rc")
+            with open(go, "w") as f:
+                f.write("c\n")
+            self._start(["bochs", "-q", "-f", rc, "-rc", go], limit, env={**os.environ, "TERM": "dumb"})
+            listener.settimeout(30 * self.env.scale)
+            try:
+                sock, _ = listener.accept()
+            except socket.timeout as e:
+                self.stop()
+                raise Broken("Bochs did not start", self.log) from e
+        sock.settimeout(None)
+        self.console = Console(sock, self.folder)
+
+    # ---- QEMU's machine protocol: a JSON object a line ----
+
+    def _answer(self, timeout):
+        """The next line that is an answer; events on the way are kept."""
+        self.monitor.settimeout(timeout * self.env.scale)
+        while True:
+            while b"\n" not in self.pending:
+                try:
+                    part = self.monitor.recv(65536)
+                except socket.timeout as e:
+                    raise Broken("QEMU's monitor does not answer", self.log) from e
+                if not part:
+                    return None
+                self.pending += part
+            line, self.pending = self.pending.split(b"\n", 1)
+            message = json.loads(line)
+            if "event" in message:
+                self.events.append(message)
+            elif "QMP" not in message:
+                return message
+
+    def execute(self, name, timeout=20, **arguments):
+        request = {"execute": name}
+        if arguments:
+            request["arguments"] = arguments
+        try:
+            self.monitor.sendall(json.dumps(request).encode() + b"\n")
+            answer = self._answer(timeout)
+        except OSError:
+            answer = None
+        if answer is None:
+            raise Failure("the machine has ended", self.console.path)
+        if "error" in answer:
+            raise Broken("QEMU: %s: %s" % (name, answer["error"].get("desc")), self.log)
+        return answer["return"]
+
+    def how_it_ended(self):
+        """The reason of QEMU's SHUTDOWN event ("guest-shutdown", "guest-reset", ...); None if there was none."""
+        try:
+            self._answer(10)
+        except OSError:
+            pass
+        return next((e["data"]["reason"] for e in self.events if e["event"] == "SHUTDOWN"), None)
+
+
+def halted_share(running, samples=40, pause=0.05):
+    """Which share of the samples finds the (first) CPU halted. QEMU only."""
+    halted = 0
+    for _ in range(samples):
+        halted += "HLT=1" in running.execute("human-monitor-command", **{"command-line": "info registers"})
+        time.sleep(pause)
+    return halted / samples

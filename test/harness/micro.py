@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""Micro guests: test/micro/<name>.c, a tiny kernel that tries one behaviour and prints its verdict itself.
+
+    PASS name           FAIL name: why          SKIP name: why
+
+A run without a verdict is an error. Comments of the source say how it is run:
+
+    OPTIONS: text           the hypervisor's command line
+    EXPECT-LOG: regex       a line that the hypervisor must log (may stand several times)
+    EXPECT-RESETS: n        how often the guest is restarted by the hypervisor on the way
+    BACKENDS: svm vmx       where it applies; both if not said
+"""
+import glob
+import os
+import re
+
+from harness import bootcase
+from harness.core import Broken, Case, Failure, Skip
+from harness.emulator import Machine, Running
+
+MACHINES = {"svm": Machine("qemu", "max"), "vmx": Machine("bochs", "broadwell_ult")}
+RESET_LINE = r"^havoc: .*\brestart"
+
+
+def comments(path, word):
+    with open(path) as f:
+        return [m.strip() for m in re.findall(r"\b%s:[ \t]*(.*?)[ \t]*(?:\*/)?$" % word, f.read(), re.M)]
+
+
+def run_micro(env, folder, name, source, machine):
+    if "build-micro" in env.failed_builds and not os.path.exists(env.path("micro", name + ".bz")):
+        raise Broken("not built (see build/micro above)")
+    boot = bootcase.Boot(name, machine, (), modules=(("micro/%s.bz" % name, "kernel"),),
+                         options=" ".join(comments(source, "OPTIONS")))
+    image = bootcase.iso(env, folder, boot)
+    verdict = None
+    with Running(env, machine, image, folder, 300 * env.scale) as running:
+        pattern = r"^(PASS|FAIL|SKIP) %s(?::[ \t]*([^\r\n]*))?[ \t]*\r?\n" % re.escape(name)
+        if running.console.expect(pattern, 120 * env.scale):
+            match = running.console.child.match
+            verdict = match.group(1).decode(), (match.group(2) or b"").decode(errors="replace")
+            # It has itself powered off; the log of that is wanted too.
+            running.wait_end(20 * env.scale)
+        else:
+            running.console.drain(1)
+        text, log = running.console.text(), running.console.path
+    os.remove(image)
+    if verdict is None:
+        raise Broken("no verdict", log)
+    if verdict[0] == "SKIP":
+        raise Skip(verdict[1] or "no reason given")
+    if verdict[0] == "FAIL":
+        raise Failure(verdict[1] or "no reason given", log)
+    found = re.search(bootcase.NEVER["panic"], text, re.M)
+    if found:
+        raise Failure("the hypervisor panicked", log)
+    for wanted in comments(source, "EXPECT-LOG"):
+        if not re.search("^havoc: .*" + wanted, text, re.M):
+            raise Failure("the hypervisor did not log /%s/" % wanted, log)
+    for count in comments(source, "EXPECT-RESETS"):
+        seen = len(re.findall(RESET_LINE, text, re.M))
+        if seen != int(count):
+            raise Failure("the guest was restarted %d times, not %s" % (seen, count), log)
+
+
+def cases(env):
+    found = []
+    for source in sorted(glob.glob("test/micro/*.c")):
+        name = os.path.basename(source)[:-2]
+        where = " ".join(comments(source, "BACKENDS")).split() or sorted(MACHINES)
+        for backend in where:
+            def run(env, folder, name=name, source=source, machine=MACHINES[backend]):
+                run_micro(env, folder, name, source, machine)
+            found.append(Case("micro/%s/%s" % (backend, name), run, cost=4))
+    return found
