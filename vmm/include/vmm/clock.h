@@ -15,7 +15,7 @@
 
 struct timer {
 	u64 deadline; /* ticks; CLOCK_NEVER when not queued */
-	void (*fire)(void *arg); /* called by timer_queue_run(), no longer queued; may set the timer again */
+	void (*fire)(void *arg); /* called by clock_run(), no longer queued; may set the timer again */
 	void *arg;
 	struct timer *next; /* queue order: by deadline, then first come */
 };
@@ -24,6 +24,9 @@ struct clock {
 	u64 (*now)(void); /* ticks, monotonic */
 	u64 hz;		  /* ticks per second */
 	struct timer *head;
+	struct timer *expired; /* those that the clock_run() now on its way has yet to fire */
+	u64 armed;	       /* the deadline last told to rearm() */
+	bool running;	       /* clock_run() is firing: rearm() is told once, at its end */
 	/* Told when the earliest deadline has changed; CLOCK_NEVER: none. May be NULL. */
 	void (*rearm)(struct clock *c, u64 deadline);
 };
@@ -47,10 +50,13 @@ static inline u64 clock_ticks_to_ns(const struct clock *c, u64 ticks)
 }
 
 void timer_init(struct timer *t, void (*fire)(void *), void *arg);
-/* Queues (or moves) `t`; a deadline in the past fires at the next timer_queue_run(). */
+/* Queues (or moves) `t`; a deadline in the past fires at the next clock_run(); CLOCK_NEVER cancels. */
 void timer_set(struct clock *c, struct timer *t, u64 deadline);
 void timer_cancel(struct clock *c, struct timer *t);
-/* Fires all timers whose deadline is <= now; returns the next deadline or CLOCK_NEVER. */
+/*
+ * Fires all timers whose deadline is <= now; returns the next deadline or CLOCK_NEVER. One that is set again while this
+ * runs waits for the next call whatever its deadline, so that no timer can keep the CPU here.
+ */
 u64 clock_run(struct clock *c, u64 now);
 
 #endif

@@ -12,7 +12,8 @@
 #define VIOAPIC_PINS 24
 
 struct vioapic {
-	u8 id;
+	u8 id; /* as the guest may have changed it */
+	u8 reset_id;
 	u32 select;
 	u64 redir[VIOAPIC_PINS];
 	u32 level; /* a bit per pin: the line is asserted */

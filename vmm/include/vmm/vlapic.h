@@ -32,18 +32,34 @@ struct vlapic_ops {
 	u64 (*tsc_to_ticks)(void *ctx, u64 guest_tsc); /* absolute */
 };
 
+/* SDM "Local Vector Table", in the order of their registers (0x320...). No CMCI: MCG_CAP offers none. */
+enum vlapic_lvt {
+	VLAPIC_LVT_TIMER,
+	VLAPIC_LVT_THERMAL,
+	VLAPIC_LVT_PERF,
+	VLAPIC_LVT_LINT0,
+	VLAPIC_LVT_LINT1,
+	VLAPIC_LVT_ERROR,
+	VLAPIC_LVTS
+};
+
 struct vlapic {
 	u32 id; /* APIC ID */
 	u64 base_msr;
+	/* Bits of IA32_APIC_BASE that fault. vlapic_init() sets those that every CPU reserves; the owner may add to
+	 * them those beyond the guest's physical-address width. */
+	u64 base_reserved;
 	bool enabled_x2apic, hw_enabled; /* cached from base_msr */
 	bool pending_hint; /* IRR may hold something deliverable; cleared by vlapic_pending() when not */
+	u8 irr_words, isr_words; /* bit n: word n of the register has a bit set */
 	u32 irr[8], isr[8], tmr[8];
 	u32 tpr, ldr, dfr, svr, esr, esr_pending, icr_low, icr_high;
-	u32 lvt[7]; /* CMCI, timer, thermal, perf, LINT0, LINT1, error: see vlapic.c */
-	u32 timer_icr, timer_dcr;
-	u64 tsc_deadline;
-	u64 timer_start; /* ticks at which the current count began */
-	struct timer timer;
+	u32 lvt[VLAPIC_LVTS];
+	u32 timer_icr, timer_dcr; /* initial count; divide configuration */
+	bool timer_running;	  /* the current count is not 0 (one-shot, periodic) */
+	u64 timer_end;		  /* ticks at which it will be */
+	u64 tsc_deadline;	  /* guest TSC; 0: disarmed */
+	struct timer timer;	  /* queued only while an interrupt would come of it */
 	struct clock *clock;
 	const struct vlapic_ops *ops;
 	void *ctx;
@@ -51,8 +67,10 @@ struct vlapic {
 };
 
 void vlapic_init(struct vlapic *l, u32 id, struct clock *clock, const struct vlapic_ops *ops, void *ctx);
-/* Power-up (init = false) or INIT (APIC ID, base kept) state. bsp sets BSP in APIC_BASE. */
+/* Power-up state; bsp sets BSP in APIC_BASE. SDM "Local APIC State After Power-Up or Reset". */
 void vlapic_reset(struct vlapic *l, bool bsp);
+/* State after an INIT: as power-up, but IA32_APIC_BASE (so the mode) and the APIC ID stay. */
+void vlapic_reset_init(struct vlapic *l);
 
 /* MMIO page, xAPIC mode. Offsets not aligned to 16 or reserved: as the SDM says (0 / ignored / ESR). */
 u32 vlapic_mmio_read(struct vlapic *l, u32 offset);
@@ -63,6 +81,9 @@ bool vlapic_mmio_active(const struct vlapic *l, u64 gpa);
 /* IA32_APIC_BASE, IA32_TSC_DEADLINE, 0x800-0x8ff. False: #GP. */
 bool vlapic_msr_read(struct vlapic *l, u32 msr, u64 *value) must_check;
 bool vlapic_msr_write(struct vlapic *l, u32 msr, u64 value) must_check;
+
+/* The guest's TSC has been set, by the guest or by a new offset: an armed TSC deadline moves with it. */
+void vlapic_tsc_changed(struct vlapic *l);
 
 /* CR8 */
 u64 vlapic_cr8_get(const struct vlapic *l);

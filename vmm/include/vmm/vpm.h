@@ -22,13 +22,15 @@ struct vpm_ops {
 };
 
 struct vpm {
-	u16 pm1_sts, pm1_en, pm1_cnt;
-	u8 cf9, port92, kbc_status;
+	u16 pm1_sts, pm1_en, pm1_cnt; /* pm1_sts without TMR_STS, which tmr_seen gives */
+	u64 tmr_seen;  /* PM timer half-periods at the last clear of TMR_STS */
+	u8 cf9, port92;
+	struct timer timer; /* queued only while TMR_EN waits for TMR_STS */
 	struct clock *clock;
 	struct irq_line sci;
+	bool sci_level;
 	const struct vpm_ops *ops;
 	void *ctx;
-	/* owner: more state as needed (timer for the overflow status, 8042 output) */
 };
 
 void vpm_init(struct vpm *p, struct clock *clock, const struct irq_line *sci, const struct vpm_ops *ops, void *ctx);

@@ -13,9 +13,8 @@
 
 struct vuart {
 	u8 ier, fcr, lcr, mcr, scr, dll, dlm;
-	u8 lsr_errors; /* overrun etc., cleared by a read of LSR */
+	u8 lsr_errors;	   /* overrun, cleared by a read of LSR */
 	bool thre_pending; /* THR-empty interrupt not yet taken */
-	bool rx_timeout; /* character timeout: fewer bytes than the trigger level wait */
 	u8 msr_delta, msr_lines;
 	u8 rx[VUART_FIFO];
 	u8 rx_head, rx_count;
@@ -27,7 +26,10 @@ struct vuart {
 void vuart_init(struct vuart *u, const struct chardev *far, const struct irq_line *irq);
 void vuart_reset(struct vuart *u);
 extern const struct bus_ops vuart_bus_ops; /* dev = struct vuart */
-/* The far end has input: pulls what there is room for and raises the interrupt. Called again by reads of RBR. */
+/*
+ * The far end has input: pulls what there is room for and raises the interrupt. Reads of RBR, and what else makes room,
+ * pull again by themselves.
+ */
 void vuart_poll(struct vuart *u);
 
 #endif

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The local APIC's core: its state, interrupt acceptance and priorities, EOI, errors and the local vector table.
+ * Called by core/ (vlapic_pending, vlapic_accept, vlapic_deliver) and by its sister files. SDM vol. 3, chapter
+ * "Advanced Programmable Interrupt Controller (APIC)": "Interrupt Acceptance for Fixed Interrupts", "Task and
+ * Processor Priorities", "Signaling Interrupt Servicing Completion", "Error Handling".
+ */
+#include <arch/msr.h>
+#include <vmm/string.h>
+#include <vmm/vlapic.h>
+
+#include "vlapic_priv.h"
+
+static inline void vector_set(u32 *reg, u8 *words, u8 vector)
+{
+	reg[vector / 32] |= 1U << (vector % 32);
+	*words |= (u8)(1U << (vector / 32));
+}
+
+static inline void vector_clear(u32 *reg, u8 *words, u8 vector)
+{
+	reg[vector / 32] &= ~(1U << (vector % 32));
+	if (!reg[vector / 32])
+		*words &= (u8) ~(1U << (vector / 32));
+}
+
+/* The highest vector set, or -1. */
+static inline int vector_highest(const u32 *reg, u8 words)
+{
+	unsigned word;
+
+	if (!words)
+		return -1;
+	word = 31 - (unsigned)__builtin_clz(words);
+	return (int)(word * 32 + 31 - (unsigned)__builtin_clz(reg[word]));
+}
+
+u32 vlapic_ppr(const struct vlapic *l)
+{
+	int servicing = vector_highest(l->isr, l->isr_words);
+	u32 class = servicing < 0 ? 0 : (u32)servicing & 0xf0;
+
+	return (l->tpr & 0xf0) >= class ? l->tpr : class;
+}
+
+int vlapic_pending(struct vlapic *l)
+{
+	int vector;
+
+	if (likely(!l->pending_hint))
+		return -1;
+	vector = vector_highest(l->irr, l->irr_words);
+	if (vector >= 0 && ((u32)vector & 0xf0) > (vlapic_ppr(l) & 0xf0))
+		return vector;
+	l->pending_hint = false;
+	return -1;
+}
+
+void vlapic_accept(struct vlapic *l, u8 vector)
+{
+	vector_clear(l->irr, &l->irr_words, vector);
+	vector_set(l->isr, &l->isr_words, vector);
+	l->pending_hint = l->irr_words != 0;
+}
+
+/* The processor priority fell, or IRR grew: is there something to deliver now? */
+static void reconsider(struct vlapic *l)
+{
+	if (!l->irr_words)
+		return;
+	l->pending_hint = true;
+	if (vlapic_pending(l) >= 0)
+		l->ops->notify(l->ctx);
+}
+
+void vlapic_accept_fixed(struct vlapic *l, u8 vector, bool level)
+{
+	u32 bit = 1U << (vector % 32);
+
+	if (vector < VLAPIC_VECTOR_MIN) {
+		vlapic_error(l, ESR_RECV_ILLEGAL);
+		return;
+	}
+	/* "Local APIC State After It Has Been Software Disabled": nothing more is accepted. */
+	if (!(l->svr & SVR_ENABLE))
+		return;
+	if (level)
+		l->tmr[vector / 32] |= bit;
+	else
+		l->tmr[vector / 32] &= ~bit;
+	if (l->irr[vector / 32] & bit)
+		return; /* merges with the one that waits */
+	vector_set(l->irr, &l->irr_words, vector);
+	reconsider(l);
+}
+
+void vlapic_set_tpr(struct vlapic *l, u32 value)
+{
+	u32 old = l->tpr;
+
+	l->tpr = value & 0xff;
+	if (l->tpr < old)
+		reconsider(l);
+}
+
+u64 vlapic_cr8_get(const struct vlapic *l)
+{
+	return l->tpr >> 4;
+}
+
+void vlapic_cr8_set(struct vlapic *l, u64 value)
+{
+	vlapic_set_tpr(l, (u32)(value & 0xf) << 4);
+}
+
+void vlapic_eoi(struct vlapic *l)
+{
+	int vector = vector_highest(l->isr, l->isr_words);
+
+	if (vector < 0)
+		return; /* an EOI without an interrupt in service has no effect */
+	vector_clear(l->isr, &l->isr_words, (u8)vector);
+	if (l->tmr[vector / 32] & 1U << (vector % 32))
+		l->ops->eoi(l->ctx, (u8)vector);
+	reconsider(l);
+}
+
+void vlapic_set_svr(struct vlapic *l, u32 value)
+{
+	unsigned i;
+
+	l->svr = value;
+	if (value & SVR_ENABLE)
+		return;
+	/* All LVT entries become masked and stay so; the timer goes on counting. */
+	vlapic_timer_set_lvt(l, l->lvt[VLAPIC_LVT_TIMER]);
+	for (i = 0; i < VLAPIC_LVTS; i++)
+		l->lvt[i] |= LVT_MASKED;
+}
+
+/* Errors gather in esr_pending; a write of the ESR shows them. One interrupt until that write re-arms it. */
+void vlapic_error(struct vlapic *l, u32 bit)
+{
+	bool armed = !l->esr_pending;
+
+	l->esr_pending |= bit;
+	if (armed)
+		vlapic_lvt_raise(l, VLAPIC_LVT_ERROR);
+}
+
+static void deliver_nmi(struct vlapic *l)
+{
+	l->ops->nmi(l->ctx);
+	l->ops->notify(l->ctx);
+}
+
+static void deliver_init(struct vlapic *l)
+{
+	l->ops->init(l->ctx);
+	l->ops->notify(l->ctx);
+}
+
+void vlapic_lvt_raise(struct vlapic *l, enum vlapic_lvt entry)
+{
+	u32 lvt = l->lvt[entry];
+
+	if (lvt & LVT_MASKED)
+		return;
+	/* The timer's and the error entry's mode bits are hardwired to fixed (0). */
+	switch (field_get(LVT_MODE, lvt)) {
+	case APIC_FIXED:
+		vlapic_accept_fixed(l, (u8)(lvt & LVT_VECTOR), false);
+		break;
+	case APIC_NMI:
+		deliver_nmi(l);
+		break;
+	case APIC_INIT:
+		deliver_init(l);
+		break;
+	default:
+		break; /* SMI, ExtINT: the machine has neither SMM nor a PIC */
+	}
+}
+
+void vlapic_deliver(struct vlapic *l, const struct apic_msg *msg)
+{
+	if (!l->hw_enabled)
+		return;
+	switch (msg->mode) {
+	case APIC_FIXED:
+	case APIC_LOWEST:
+		vlapic_accept_fixed(l, msg->vector, msg->level);
+		break;
+	case APIC_NMI:
+		deliver_nmi(l);
+		break;
+	case APIC_INIT:
+		deliver_init(l);
+		break;
+	case APIC_STARTUP:
+		l->ops->sipi(l->ctx, msg->vector);
+		l->ops->notify(l->ctx);
+		break;
+	default:
+		break;
+	}
+}
+
+void vlapic_reset_registers(struct vlapic *l)
+{
+	unsigned i;
+
+	memset(l->irr, 0, sizeof(l->irr));
+	memset(l->isr, 0, sizeof(l->isr));
+	memset(l->tmr, 0, sizeof(l->tmr));
+	l->irr_words = l->isr_words = 0;
+	l->pending_hint = false;
+	l->tpr = l->ldr = l->esr = l->esr_pending = l->icr_low = l->icr_high = 0;
+	l->dfr = DFR_RESET;
+	l->svr = SVR_RESET;
+	for (i = 0; i < VLAPIC_LVTS; i++)
+		l->lvt[i] = LVT_MASKED;
+	vlapic_timer_reset(l);
+}
+
+void vlapic_reset_init(struct vlapic *l)
+{
+	vlapic_reset_registers(l);
+}
+
+void vlapic_reset(struct vlapic *l, bool bsp)
+{
+	l->base_msr = VLAPIC_BASE | APIC_BASE_EN | (bsp ? APIC_BASE_BSP : 0);
+	l->hw_enabled = true;
+	l->enabled_x2apic = false;
+	vlapic_reset_registers(l);
+}
+
+void vlapic_init(struct vlapic *l, u32 id, struct clock *clock, const struct vlapic_ops *ops,
+		 void *ctx)
+{
+	memset(l, 0, sizeof(*l));
+	l->id = id;
+	l->clock = clock;
+	l->ops = ops;
+	l->ctx = ctx;
+	l->base_reserved = ~(APIC_BASE_ADDR | APIC_BASE_EN | APIC_BASE_EXTD | APIC_BASE_BSP);
+	timer_init(&l->timer, vlapic_timer_fire, l);
+	vlapic_reset(l, id == 0);
+}
