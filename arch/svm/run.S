@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * void svm_enter(u64 *gpr, hpa_t vmcb, hpa_t host)
+ *
+ * Into the guest and back. Called by svm_run() with interrupts off; struct vcpu's gpr[] has x86 encoding order.
+ *
+ * GIF is 0 from before the first guest value is in a register until the host's own are back: only then can an NMI use the host's
+ * TSS. RFLAGS.IF is 1 at VMRUN because with V_INTR_MASKING it is the host's IF that lets a physical interrupt end the guest's run;
+ * none is taken here, GIF being 0. APM vol. 2 "Global Interrupt Flag, STGI and CLGI Instructions", "Physical (INTR) Interrupt
+ * Masking in EFLAGS".
+ */
+#define GPR(n) (8 * (n))
+
+	.text
+	.globl	svm_enter
+	.type	svm_enter, @function
+svm_enter:
+	push	%rbp
+	push	%rbx
+	push	%r12
+	push	%r13
+	push	%r14
+	push	%r15
+	push	%rdx
+	push	%rdi
+	clgi
+	sti
+	mov	%rsi, %rax
+	vmload	%rax
+	mov	GPR(1)(%rdi), %rcx
+	mov	GPR(2)(%rdi), %rdx
+	mov	GPR(3)(%rdi), %rbx
+	mov	GPR(5)(%rdi), %rbp
+	mov	GPR(6)(%rdi), %rsi
+	mov	GPR(8)(%rdi), %r8
+	mov	GPR(9)(%rdi), %r9
+	mov	GPR(10)(%rdi), %r10
+	mov	GPR(11)(%rdi), %r11
+	mov	GPR(12)(%rdi), %r12
+	mov	GPR(13)(%rdi), %r13
+	mov	GPR(14)(%rdi), %r14
+	mov	GPR(15)(%rdi), %r15
+	mov	GPR(7)(%rdi), %rdi
+
+	vmrun	%rax
+
+	/* RAX, RSP and RFLAGS are the host's again, GIF is 0. */
+	vmsave	%rax
+	cli
+	mov	8(%rsp), %rax
+	vmload	%rax
+	mov	(%rsp), %rax
+	mov	%rcx, GPR(1)(%rax)
+	mov	%rdx, GPR(2)(%rax)
+	mov	%rbx, GPR(3)(%rax)
+	mov	%rbp, GPR(5)(%rax)
+	mov	%rsi, GPR(6)(%rax)
+	mov	%rdi, GPR(7)(%rax)
+	mov	%r8, GPR(8)(%rax)
+	mov	%r9, GPR(9)(%rax)
+	mov	%r10, GPR(10)(%rax)
+	mov	%r11, GPR(11)(%rax)
+	mov	%r12, GPR(12)(%rax)
+	mov	%r13, GPR(13)(%rax)
+	mov	%r14, GPR(14)(%rax)
+	mov	%r15, GPR(15)(%rax)
+	stgi
+
+	/* What the guest left in registers that nobody overwrites soon is not for speculation to use. */
+	xor	%esi, %esi
+	xor	%edi, %edi
+	xor	%r8d, %r8d
+	xor	%r9d, %r9d
+	xor	%r10d, %r10d
+	xor	%r11d, %r11d
+	add	$16, %rsp
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbx
+	pop	%rbp
+	ret
+	.size	svm_enter, . - svm_enter
+
+	.section .note.GNU-stack, "", @progbits

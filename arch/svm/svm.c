@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * AMD-V: the back end of backend.h for SVM with nested paging. Here is what touches the CPU: probing, turning SVM on, a vcpu's
+ * life on a CPU, and the run of the guest. What only edits a VMCB is in vmcb.c and event.c, what reads an exit in decode.c.
+ *
+ * APM vol. 2 chapter "Secure Virtual Machine". The per-CPU state has no variable to be found by: it lies behind the host
+ * save area whose address the CPU keeps in VM_HSAVE_PA.
+ */
+#include <arch/cpu.h>
+#include <arch/cpuid.h>
+#include <arch/insn.h>
+#include <arch/msr.h>
+#include <arch/regs.h>
+#include <vmm/assert.h>
+#include <vmm/errno.h>
+#include <vmm/log.h>
+#include <vmm/pagetable.h>
+#include <vmm/string.h>
+#include <vmm/vm.h>
+
+#include "svm.h"
+
+/* ---- This CPU ----------------------------------------------------------------------------- */
+
+/* Pages of the one allocation per CPU. */
+enum { CPU_HSAVE, CPU_VMSAVE, CPU_STATE, CPU_PAGES };
+
+_Static_assert(sizeof(struct svm_cpu) <= PAGE_SIZE, "one page");
+
+static void read_leaf(u32 leaf, u32 out[4])
+{
+	u32 max[4];
+
+	cpuid_count(leaf & 0x80000000, 0, max);
+	memset(out, 0, 4 * sizeof(out[0]));
+	if (max[CPUID_EAX] >= leaf && (max[CPUID_EAX] ^ leaf) < 0x80000000)
+		cpuid_count(leaf, 0, out);
+}
+
+static int read_caps(struct svm_caps *caps, struct backend_caps *out,
+		     struct backend_problem *problem)
+{
+	struct svm_cpuid id;
+	u64 vm_cr;
+	bool known;
+	int err;
+
+	read_leaf(1, id.l1);
+	read_leaf(7, id.l7);
+	read_leaf(0x80000001, id.x1);
+	read_leaf(0x80000008, id.x8);
+	read_leaf(0x8000000a, id.xa);
+	known = rdmsr_safe(MSR_VM_CR, &vm_cr);
+	err = svm_caps_read(&id, known ? &vm_cr : NULL, caps, out, problem);
+	if (err)
+		return err;
+	caps->host_mce = read_cr4() & CR4_MCE;
+	caps->xsave = xstate_mask();
+	return 0;
+}
+
+static int svm_probe(struct backend_caps *out, struct backend_problem *problem)
+{
+	struct svm_caps caps;
+
+	return read_caps(&caps, out, problem);
+}
+
+static struct svm_cpu *this_cpu(void)
+{
+	return host_va(rdmsr(MSR_VM_HSAVE_PA) + CPU_STATE * PAGE_SIZE);
+}
+
+static int svm_cpu_enable(struct backend_problem *problem)
+{
+	struct backend_caps unused_caps;
+	struct svm_caps caps;
+	struct svm_cpu *cpu;
+	hpa_t pages;
+	u64 vm_cr;
+	int err = read_caps(&caps, &unused_caps, problem);
+
+	if (err)
+		return err;
+	err = host_mem_alloc(CPU_PAGES * PAGE_SIZE, PAGE_SIZE, &pages);
+	if (err)
+		return err;
+	memset(host_va(pages), 0, CPU_PAGES * PAGE_SIZE);
+	cpu = host_va(pages + CPU_STATE * PAGE_SIZE);
+	cpu->caps = caps;
+	cpu->host_pa = pages + CPU_VMSAVE * PAGE_SIZE;
+	svm_asid_init(cpu);
+	/* Probing has made sure that it is not locked. */
+	if (rdmsr_safe(MSR_VM_CR, &vm_cr) && vm_cr & VM_CR_SVMDIS)
+		wrmsr(MSR_VM_CR, vm_cr & ~VM_CR_SVMDIS);
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
+	wrmsr(MSR_VM_HSAVE_PA, pages);
+	return 0;
+}
+
+static void svm_cpu_disable(void)
+{
+	hpa_t pages = rdmsr(MSR_VM_HSAVE_PA);
+
+	/* GIF is 1 here, so that clearing SVME loses no pending event. */
+	wrmsr(MSR_VM_HSAVE_PA, 0);
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SVME);
+	host_mem_free(pages, CPU_PAGES * PAGE_SIZE);
+}
+
+/* ---- A vcpu's life ------------------------------------------------------------------------ */
+
+/* Of the one allocation per vcpu. */
+#define MAP_MSRPM PAGE_SIZE
+#define MAP_IOPM  (MAP_MSRPM + SVM_MSRPM_SIZE)
+#define MAP_SIZE  (MAP_IOPM + SVM_IOPM_SIZE)
+
+_Static_assert(sizeof(struct svm_vcpu) <= PAGE_SIZE, "one page");
+
+static void svm_vcpu_destroy(struct vcpu *v)
+{
+	struct svm_vcpu *s = svm_of(v);
+
+	if (!s)
+		return;
+	if (s->xstate)
+		xstate_destroy(s->xstate);
+	if (s->vmcb)
+		host_mem_free(s->maps_pa, MAP_SIZE);
+	host_page_free(s);
+	v->backend = NULL;
+}
+
+static int svm_vcpu_create(struct vcpu *v)
+{
+	struct svm_vcpu *s = host_page_zalloc();
+	u8 *maps;
+
+	v->backend = s;
+	if (!s)
+		return -HV_ENOMEM;
+	s->xstate = xstate_create();
+	if (!s->xstate || host_mem_alloc(MAP_SIZE, PAGE_SIZE, &s->maps_pa)) {
+		svm_vcpu_destroy(v);
+		return -HV_ENOMEM;
+	}
+	maps = host_va(s->maps_pa);
+	s->vmcb = (struct vmcb *)maps;
+	s->vmcb_pa = s->maps_pa;
+	s->msrpm = maps + MAP_MSRPM;
+	s->caps = this_cpu()->caps;
+	svm_msrpm_fill(s->msrpm, v->vm->policy.msrs, v->vm->policy.msr_count);
+	memset(maps + MAP_IOPM, 0xff, SVM_IOPM_SIZE);
+	svm_vmcb_init(s, s->maps_pa + MAP_MSRPM, s->maps_pa + MAP_IOPM, host_pa(v->vm->npt.root));
+	return 0;
+}
+
+/* A CPU without XSAVE has no XCR0; to the rest of the world it is 1. */
+static u64 xcr0_for_load(struct vcpu *v)
+{
+	return svm_of(v)->caps.xsave ? v->xcr0 : 0;
+}
+
+static void xcr0_read_back(struct vcpu *v)
+{
+	/* XSETBV is intercepted, but an emulator may let it pass: the register is the truth. */
+	if (svm_of(v)->caps.xsave)
+		v->xcr0 = xgetbv(0);
+}
+
+static void svm_put(struct vcpu *v)
+{
+	struct svm_vcpu *s = svm_of(v);
+
+	xcr0_read_back(v);
+	xstate_save(s->xstate, xcr0_for_load(v));
+	if (s->caps.rdtscp)
+		s->tsc_aux = rdmsr(MSR_TSC_AUX);
+	s->loaded = false;
+}
+
+static void svm_load(struct vcpu *v)
+{
+	struct svm_vcpu *s = svm_of(v);
+	struct svm_cpu *cpu = this_cpu();
+
+	if (s->cpu != cpu) {
+		s->cpu = cpu;
+		s->host_pa = cpu->host_pa;
+		s->generation = 0;
+		s->vmcb->clean = 0;
+	}
+	s->entry_work = true;
+	s->loaded = true;
+	vmsave(s->host_pa);
+	xstate_load(s->xstate, xcr0_for_load(v));
+	if (s->caps.rdtscp)
+		wrmsr(MSR_TSC_AUX, s->tsc_aux);
+}
+
+static void svm_vcpu_reset(struct vcpu *v)
+{
+	struct svm_vcpu *s = svm_of(v);
+	bool loaded = s->loaded;
+
+	if (loaded)
+		svm_put(v);
+	svm_vmcb_reset(s);
+	xstate_reset(s->xstate);
+	v->xcr0 = XCR0_X87;
+	s->tsc_aux = 0;
+	if (loaded)
+		svm_load(v);
+}
+
+/* ---- Registers that are in the CPU while the vcpu is loaded ------------------------------- */
+
+static u64 svm_reg_get(struct vcpu *v, enum vreg reg)
+{
+	struct svm_vcpu *s = svm_of(v);
+
+	if (unlikely(reg == VREG_XCR0)) {
+		if (s->loaded)
+			xcr0_read_back(v);
+		return v->xcr0;
+	}
+	if (unlikely(reg == VREG_TSC_AUX)) {
+		if (s->loaded && s->caps.rdtscp)
+			s->tsc_aux = rdmsr(MSR_TSC_AUX);
+		return s->tsc_aux;
+	}
+	return svm_vmcb_reg_get(s, reg);
+}
+
+static void svm_reg_set(struct vcpu *v, enum vreg reg, u64 value)
+{
+	struct svm_vcpu *s = svm_of(v);
+
+	if (unlikely(reg == VREG_XCR0)) {
+		v->xcr0 = value;
+		if (s->loaded && s->caps.xsave)
+			xsetbv(0, value);
+	} else if (unlikely(reg == VREG_TSC_AUX)) {
+		s->tsc_aux = value;
+		if (s->loaded && s->caps.rdtscp)
+			wrmsr(MSR_TSC_AUX, value);
+	} else {
+		svm_vmcb_reg_set(s, reg, value);
+	}
+}
+
+static void svm_flush(struct vcpu *v)
+{
+	svm_of(v)->flush = true;
+	svm_of(v)->entry_work = true;
+}
+
+/* ---- The run ------------------------------------------------------------------------------ */
+
+static void report_rule(void *ctx, const char *sentence)
+{
+	log_err("%s: VMRUN's rule is broken: %s", (const char *)ctx, sentence);
+}
+
+static void check_failed(struct vcpu *v, struct vm_exit *exit)
+{
+	exit->kind = EXIT_ENTRY_FAILED;
+	exit->raw = svm_of(v)->vmcb->exitcode;
+	svm_dump(v);
+}
+
+/* What few entries need. False: *exit is filled, do not enter. */
+static bool before_entry(struct vcpu *v, struct vm_exit *exit)
+{
+	struct svm_vcpu *s = svm_of(v);
+	bool kick;
+
+	svm_asid_prepare(s, s->cpu);
+	if (s->windows & WINDOW_NMI) {
+		if (svm_nmi_prepare(s, &kick)) {
+			*exit = (struct vm_exit){.kind = EXIT_NMI_WINDOW};
+			return false;
+		}
+		if (kick)
+			host_kick(0); /* this CPU, the only one */
+	}
+	if (s->check) {
+		s->check = false;
+		if (svm_check(s->vmcb, &s->caps, report_rule, (void *)v->vm->name)) {
+			*exit = (struct vm_exit){.kind = EXIT_ENTRY_FAILED};
+			s->vmcb->exitcode = SVM_EXIT_INVALID;
+			check_failed(v, exit);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void after_exit(struct svm_vcpu *s, struct vm_exit *exit)
+{
+	s->vmcb->tlb_control = SVM_TLB_NOTHING;
+	if (s->step)
+		svm_step_finish(s, exit);
+	s->entry_work = s->windows & WINDOW_NMI;
+}
+
+static void entry_refused(struct vcpu *v, struct vm_exit *exit)
+{
+	struct svm_vcpu *s = svm_of(v);
+
+	s->vmcb->clean = 0;
+	s->flush = true;
+	s->entry_work = true;
+	if (!svm_check(s->vmcb, &s->caps, report_rule, (void *)v->vm->name))
+		log_err("%s: VMRUN was refused, but none of its rules that Havoc knows is broken",
+			v->vm->name);
+	check_failed(v, exit);
+}
+
+/* Exits that the back end itself has something to do for. */
+static void own_exit(struct vcpu *v, struct vm_exit *exit)
+{
+	struct svm_vcpu *s = svm_of(v);
+
+	if (exit->kind == EXIT_EXCEPTION && exit->exc.vector == VEC_MC)
+		host_panic("the CPU reported a machine check while guest %s ran", v->vm->name);
+	if (exit->kind == EXIT_ENTRY_FAILED)
+		entry_refused(v, exit);
+	else if (exit->raw == SVM_EXIT_IRET)
+		svm_iret_intercepted(s);
+}
+
+static void svm_run(struct vcpu *v, unused u64 deadline, struct vm_exit *exit)
+{
+	struct svm_vcpu *s = svm_of(v);
+	struct vmcb *c = s->vmcb;
+
+	if (unlikely(s->entry_work) && !before_entry(v, exit))
+		return;
+	c->save.rax = v->gpr[GPR_RAX];
+	svm_enter(v->gpr, s->vmcb_pa, s->host_pa);
+	v->gpr[GPR_RAX] = c->save.rax;
+	c->clean = SVM_CLEAN_ALL;
+	c->eventinj = 0;
+	svm_decode(c, &s->caps, exit);
+	if (exit->kind == EXIT_EXT_INTR)
+		sti_nop_cli();
+	if (unlikely(s->entry_work))
+		after_exit(s, exit);
+	if (unlikely(exit->vectoring.type == EVENT_NMI))
+		svm_nmi_undo(s);
+	if (unlikely(exit->kind == EXIT_NONE || exit->kind == EXIT_EXCEPTION ||
+		     exit->kind == EXIT_ENTRY_FAILED))
+		own_exit(v, exit);
+}
+
+const struct backend_ops svm_backend = {
+	.name = "SVM",
+	.npt_format = &pt_format_npt,
+	.probe = svm_probe,
+	.cpu_enable = svm_cpu_enable,
+	.cpu_disable = svm_cpu_disable,
+	.vcpu_create = svm_vcpu_create,
+	.vcpu_destroy = svm_vcpu_destroy,
+	.vcpu_reset = svm_vcpu_reset,
+	.load = svm_load,
+	.put = svm_put,
+	.run = svm_run,
+	.reg_get = svm_reg_get,
+	.reg_set = svm_reg_set,
+	.seg_get = svm_seg_get,
+	.seg_set = svm_seg_set,
+	.advance = svm_advance,
+	.blocked = svm_blocked,
+	.inject = svm_inject,
+	.window = svm_window,
+	.flush = svm_flush,
+	.dump = svm_dump,
+};
