@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Formatted output into a bounded buffer, the subset of C's printf that fmt.h names. Called by the log, by
- * the loaders' messages and by panics: it allocates nothing, keeps no state, and never writes outside
- * the buffer whatever the arguments are. C11 "The fprintf function". An unknown conversion is copied as it stands.
+ * Formatted output into a bounded buffer, the subset of C's printf that fmt.h names. Called by the
+ * log, by the loaders' messages and by panics: it allocates nothing, keeps no state, and never
+ * writes outside the buffer whatever the arguments are. C11 "The fprintf function". An unknown
+ * conversion is copied as it stands.
  */
 #include <vmm/fmt.h>
 #include <vmm/string.h>

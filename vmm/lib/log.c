@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The log: lines to the host console, and a ring of the last ones for panics. Called from everywhere. Its one
- * instance of struct log_state is the only mutable state outside struct host, vm, vcpu and pcpu: a log must work
- * before any of them exists. docs/architecture.md "Errors".
+ * The log: lines to the host console, and a ring of the last ones for panics. Called from
+ * everywhere. Its one instance of struct log_state is the only mutable state outside struct host,
+ * vm, vcpu and pcpu: a log must work before any of them exists. docs/architecture.md "Errors".
  */
 #include <stdarg.h>
 
@@ -49,7 +49,10 @@ void log_line(enum log_level level, const char *fmt, ...)
 	len = (size_t)fmt_v(text, LOG_LINE, fmt, ap);
 	va_end(ap);
 	len = MIN(len, (size_t)LOG_LINE - 1);
-	/* A command line or a guest's name may hold anything: it shall neither break a line nor steer the terminal. */
+	/*
+	 * A command line or a guest's name may hold anything: it shall neither break a line nor
+	 * steer the terminal.
+	 */
 	for (size_t i = 0; i < len; i++) {
 		if ((u8)text[i] < ' ' || text[i] == 0x7f)
 			text[i] = text[i] == '\t' ? ' ' : '?';
@@ -83,7 +86,10 @@ static u32 replay_start(unsigned max_lines, u32 oldest)
 			return pos;
 		pos--;
 	}
-	/* Everything, unless the ring has wrapped over the beginning of the oldest line: skip what is left of that. */
+	/*
+	 * Everything, unless the ring has wrapped over the beginning of the oldest line: skip what
+	 * is left of that.
+	 */
 	if (oldest == 0)
 		return 0;
 	while (pos != log_state.head && *ring_at(pos) != '\n')

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory and string functions of the freestanding build (a host test takes the C library's). Called from
- * everywhere, and by the compiler itself for struct copies. Plain C in words of 8 bytes, unrolled: clearing
- * guest memory and copying kernels are the only large users, and cost about 1.25 instructions a word.
- * C11 "String handling <string.h>".
+ * Memory and string functions of the freestanding build (a host test takes the C library's). Called
+ * from everywhere, and by the compiler itself for struct copies. Plain C in words of 8 bytes,
+ * unrolled: clearing guest memory and copying kernels are the only large users, and cost about 1.25
+ * instructions a word. C11 "String handling <string.h>".
  */
 #include <vmm/string.h>
 #include <vmm/types.h>
@@ -13,14 +13,20 @@
 /* An unaligned word that may alias anything: x86 reads and writes it in one instruction. */
 typedef u64 __attribute__((__may_alias__, __aligned__(1))) word_t;
 
-/* Else GCC recognises the loops and turns memcpy() into a call of memcpy(). Clang does not, freestanding. */
+/*
+ * Else GCC recognises the loops and turns memcpy() into a call of memcpy(). Clang does not,
+ * freestanding.
+ */
 #if defined(__GNUC__) && !defined(__clang__)
 #define no_idiom __attribute__((optimize("no-tree-loop-distribute-patterns")))
 #else
 #define no_idiom
 #endif
 
-/* Copies upward: also right for overlapping areas when dst < src, since every load precedes the store over it. */
+/*
+ * Copies upward: also right for overlapping areas when dst < src, since every load precedes the
+ * store over it.
+ */
 static inline void no_idiom copy_up(u8 *d, const u8 *s, size_t n)
 {
 	for (; n >= 32; n -= 32, d += 32, s += 32) {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Havoc's options: one table, from which the command line is parsed and docs/options.md is written. Called by
- * boot/main.c with the Multiboot2 command line. GRUB hands an argument that holds spaces over in double quotes,
- * as a whole, and puts a backslash before each \ ' " in it: so key="a b", "key=a b" and escapes all work. GRUB manual,
- * "Quoting"; Multiboot2 specification, "Boot command line".
+ * Havoc's options: one table, from which the command line is parsed and docs/options.md is written.
+ * Called by boot/main.c with the Multiboot2 command line. GRUB hands an argument that holds spaces
+ * over in double quotes, as a whole, and puts a backslash before each \ ' " in it: so key="a b",
+ * "key=a b" and escapes all work. GRUB manual, "Quoting"; Multiboot2 specification, "Boot command
+ * line".
  */
 #include <stdarg.h>
 
@@ -219,7 +220,10 @@ static void printf_like(2, 3) mistake(struct parse *p, const char *fmt, ...)
 		p->report(p->ctx, sentence);
 }
 
-/* How many characters must be put in, taken out or changed to make b of a; both shorter than KEY_MAX. */
+/*
+ * How many characters must be put in, taken out or changed to make b of a; both shorter than
+ * KEY_MAX.
+ */
 static unsigned edit_distance(const char *a, const char *b)
 {
 	unsigned row[KEY_MAX + 1];
@@ -272,8 +276,8 @@ static const char *nearest_key(const char *key)
 }
 
 /*
- * The next option, unquoted, into p->token. False: there is none. One that is too long is reported, and skipped by
- * leaving the token empty.
+ * The next option, unquoted, into p->token. False: there is none. One that is too long is reported,
+ * and skipped by leaving the token empty.
  */
 static bool next_token(struct parse *p, const char **text)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine description: where a guest's memory and devices lie. Called once by vm_create(); the loaders, the
- * ACPI and MP tables, the bus regions and CPUID read it. The numbers are those of machine.h, machine_io.h and of
- * docs/memory-map.md; ACPI specification "System Address Map Interfaces" for the e820 types.
+ * The machine description: where a guest's memory and devices lie. Called once by vm_create(); the
+ * loaders, the ACPI and MP tables, the bus regions and CPUID read it. The numbers are those of
+ * machine.h, machine_io.h and of docs/memory-map.md; ACPI specification "System Address Map
+ * Interfaces" for the e820 types.
  */
 #include <vmm/errno.h>
 #include <vmm/machine.h>
@@ -39,8 +40,8 @@ int machine_describe(struct machine *m, const char *name, unsigned cpus, u64 mem
 		.mp_float = MACHINE_EBDA,
 	};
 	/*
-	 * The slot of low memory begins at 0 and is RAM throughout; what holds the MP and ACPI tables, and what is VGA and
-	 * ROM on a PC, is reserved.
+	 * The slot of low memory begins at 0 and is RAM throughout; what holds the MP and ACPI
+	 * tables, and what is VGA and ROM on a PC, is reserved.
 	 */
 	e820_add(m, 0, MACHINE_LOW_END, E820_RAM);
 	e820_add(m, MACHINE_LOW_END, MACHINE_BIOS_END, E820_RESERVED);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest-physical RAM: its backing, its lazily cleared and mapped chunks, and every access to it from root mode. Called
- * by vm.c, the nested-fault handler, the loaders and whoever touches a guest's memory. docs/architecture.md "Guest-physical
- * memory and page tables"; SDM vol. 3 and APM vol. 2 on what must be flushed when nested tables change.
+ * Guest-physical RAM: its backing, its lazily cleared and mapped chunks, and every access to it
+ * from root mode. Called by vm.c, the nested-fault handler, the loaders and whoever touches a
+ * guest's memory. docs/architecture.md "Guest-physical memory and page tables"; SDM vol. 3 and APM
+ * vol. 2 on what must be flushed when nested tables change.
  */
 #include <vmm/assert.h>
 #include <vmm/errno.h>
@@ -49,7 +50,8 @@ void gmem_init(struct gmem *g, struct pagetable *npt)
 }
 
 /*
- * A 1 GiB leaf needs the same alignment on both sides; where the host has no such extent left, 2 MiB leaves do.
+ * A 1 GiB leaf needs the same alignment on both sides; where the host has no such extent left, 2
+ * MiB leaves do.
  */
 static int backing_alloc(gpa_t base, u64 size, hpa_t *hpa)
 {
@@ -124,8 +126,8 @@ bool gmem_is_ram(const struct gmem *g, gpa_t gpa, u64 len)
 }
 
 /*
- * Clears a chunk, maps it, and only then calls it ready. If a table could not be had, the chunk may be mapped
- * in part, with cleared memory only; it is cleared again should it be tried again.
+ * Clears a chunk, maps it, and only then calls it ready. If a table could not be had, the chunk may
+ * be mapped in part, with cleared memory only; it is cleared again should it be tried again.
  */
 static int chunk_populate(struct gmem *g, struct gmem_slot *s, u64 chunk)
 {
@@ -142,7 +144,10 @@ static int chunk_populate(struct gmem *g, struct gmem_slot *s, u64 chunk)
 	return 0;
 }
 
-/* Are all chunks of the 1 GiB page around `chunk` ready? Alignment makes them whole words of the bitmap. */
+/*
+ * Are all chunks of the 1 GiB page around `chunk` ready? Alignment makes them whole words of the
+ * bitmap.
+ */
 static bool gib_complete(const struct gmem_slot *s, u64 chunk)
 {
 	u64 first = ALIGN_DOWN(chunk, CHUNKS_PER_GIB);
@@ -158,9 +163,10 @@ static bool gib_complete(const struct gmem_slot *s, u64 chunk)
 }
 
 /*
- * 512 leaves of 2 MiB become one of 1 GiB. Translations and rights stay the same, but the entry that named the table
- * of the 512 may be in a paging-structure cache, and that table is freed: SDM vol. 3 "Operations that Invalidate Cached
- * Mappings" and APM vol. 2 "TLB Management" ask for an invalidation before the guest runs on. Hence 1.
+ * 512 leaves of 2 MiB become one of 1 GiB. Translations and rights stay the same, but the entry
+ * that named the table of the 512 may be in a paging-structure cache, and that table is freed: SDM
+ * vol. 3 "Operations that Invalidate Cached Mappings" and APM vol. 2 "TLB Management" ask for an
+ * invalidation before the guest runs on. Hence 1.
  */
 static int gib_promote(struct gmem *g, struct gmem_slot *s, u64 chunk)
 {
@@ -200,7 +206,10 @@ void *gmem_ptr(struct gmem *g, gpa_t gpa, u64 len)
 	chunk = (gpa - s->base) / GMEM_CHUNK;
 	last = (gpa - s->base + (len ? len - 1 : 0)) / GMEM_CHUNK;
 	for (; chunk <= last; chunk++) {
-		/* No promotion here: the loaders and handlers that call this could not answer for the flush. */
+		/*
+		 * No promotion here: the loaders and handlers that call this could not answer for
+		 * the flush.
+		 */
 		if (!chunk_ready(s, chunk) && chunk_populate(g, s, chunk) < 0)
 			return NULL;
 	}

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's own page tables, walked in software. Called on the exit path to fetch an instruction that the CPU did
- * not hand over, by the MMIO emulator and by hypercalls. A table may change under the walk: every entry is read once,
- * and accessed and dirty bits are set by compare-and-exchange. SDM vol. 3 "Paging", "Access Rights", "Accessed and Dirty Flags",
- * "Page-Fault Exceptions"; APM vol. 2 "Page Translation and Protection".
+ * The guest's own page tables, walked in software. Called on the exit path to fetch an instruction
+ * that the CPU did not hand over, by the MMIO emulator and by hypercalls. A table may change under
+ * the walk: every entry is read once, and accessed and dirty bits are set by compare-and-exchange.
+ * SDM vol. 3 "Paging", "Access Rights", "Accessed and Dirty Flags", "Page-Fault Exceptions"; APM
+ * vol. 2 "Page Translation and Protection".
  */
 #include <arch/regs.h>
 #include <vmm/errno.h>
@@ -108,7 +109,10 @@ static u64 reserved_64(const struct gwalk_state *s, const struct paging *p, u64 
 	return mask | GENMASK(PAGE_SHIFT + 9 * level - 1, 13);
 }
 
-/* In 32-bit paging only a 4 MiB page has any: bit 21, and what PSE-36 gives beyond the width (at most 40 bits). */
+/*
+ * In 32-bit paging only a 4 MiB page has any: bit 21, and what PSE-36 gives beyond the width (at
+ * most 40 bits).
+ */
 static u64 reserved_32(const struct gwalk_state *s, u64 entry, unsigned level)
 {
 	unsigned width = s->phys_bits ? MIN(s->phys_bits, 40) : 40;
@@ -118,7 +122,10 @@ static u64 reserved_32(const struct gwalk_state *s, u64 entry, unsigned level)
 	return GENMASK(21, MAX(width, 32) - 19);
 }
 
-/* Any bit that could be reserved, for the quick test: an entry without these is right in every mode. */
+/*
+ * Any bit that could be reserved, for the quick test: an entry without these is right in every
+ * mode.
+ */
 #define MAYBE_RESERVED (PTE_NX | PTE_PS | GENMASK(62, 36))
 
 static bool entry_reserved(const struct gwalk_state *s, const struct paging *p, u64 entry,
@@ -211,7 +218,9 @@ static bool entry_set_bits(const struct paging *p, void *slot, u64 old, u64 bits
 					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
-/* Sets A in every entry used, and D in the leaf for a write. False: an entry has changed meanwhile. */
+/*
+ * Sets A in every entry used, and D in the leaf for a write. False: an entry has changed meanwhile.
+ */
 static bool walk_mark(const struct walk *w, u32 access)
 {
 	for (unsigned level = w->p->levels; level-- > w->level;) {
@@ -280,7 +289,10 @@ int gwalk(struct gmem *g, const struct gwalk_state *s, gva_t va, u32 access, gpa
 			return fault_set(s, va, access, PFEC_P | PFEC_PK, fault);
 		if (unlikely(rights_deny(s, &w, access)))
 			return fault_set(s, va, access, PFEC_P, fault);
-		/* After the last try the bits stay as the racing vcpu left them: the translation read is still one it made. */
+		/*
+		 * After the last try the bits stay as the racing vcpu left them: the translation
+		 * read is still one it made.
+		 */
 		if (likely(walk_is_marked(&w, access)) || walk_mark(&w, access) || tries == RETRIES)
 			break;
 	}

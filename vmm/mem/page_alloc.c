@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The allocator of physical memory. Called by arch/host (host_mem_alloc, host_page_zalloc) from the moment the boot
- * memory map is known. A table of free extents and one list of single pages: no metadata per page, so that a
- * machine with a terabyte starts as fast as one with 512 MiB. docs/architecture.md "Guest-physical memory".
+ * The allocator of physical memory. Called by arch/host (host_mem_alloc, host_page_zalloc) from the
+ * moment the boot memory map is known. A table of free extents and one list of single pages: no
+ * metadata per page, so that a machine with a terabyte starts as fast as one with 512 MiB.
+ * docs/architecture.md "Guest-physical memory".
  */
 #include <vmm/assert.h>
 #include <vmm/errno.h>
@@ -20,7 +21,10 @@ void page_alloc_init(struct page_alloc *a, void *(*va)(hpa_t))
 	a->page_list = 0;
 }
 
-/* Index of the first extent that ends above `base`: the one to look at for an overlap, or to insert before. */
+/*
+ * Index of the first extent that ends above `base`: the one to look at for an overlap, or to insert
+ * before.
+ */
 static unsigned extent_find(const struct page_alloc *a, hpa_t base)
 {
 	unsigned lo = 0, hi = a->count;
@@ -52,7 +56,10 @@ static void extent_insert(struct page_alloc *a, unsigned i, hpa_t base, u64 size
 	a->count++;
 }
 
-/* Gives [base, base + size), which overlaps nothing free. False: the table is full and no neighbour takes it. */
+/*
+ * Gives [base, base + size), which overlaps nothing free. False: the table is full and no neighbour
+ * takes it.
+ */
 static bool extent_give(struct page_alloc *a, hpa_t base, u64 size)
 {
 	unsigned i = extent_find(a, base);
@@ -115,7 +122,10 @@ int page_alloc_add(struct page_alloc *a, hpa_t base, u64 size)
 	if (end < base)
 		return -HV_EINVAL;
 	end = ALIGN_DOWN(end, PAGE_SIZE);
-	/* Page 0 is never free: 0 means "none" in the page list, and a null pointer shall point to nothing. */
+	/*
+	 * Page 0 is never free: 0 means "none" in the page list, and a null pointer shall point to
+	 * nothing.
+	 */
 	base = MAX(base, PAGE_SIZE);
 	if (base > end)
 		return 0;

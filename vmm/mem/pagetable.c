@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The page-table walker, one for every hardware format (pt_formats.c). Called by arch/host/paging.c for the host's own
- * tables and by gmem.c for a guest's nested ones. It never flushes: it cannot know which CPUs hold translations; the
- * caller does, after an unmap, a narrowing or a change of leaf size. SDM vol. 3 "Caching Translation Information":
- * an entry that was not present is in no cache, so that adding a mapping needs nothing.
+ * The page-table walker, one for every hardware format (pt_formats.c). Called by arch/host/paging.c
+ * for the host's own tables and by gmem.c for a guest's nested ones. It never flushes: it cannot
+ * know which CPUs hold translations; the caller does, after an unmap, a narrowing or a change of
+ * leaf size. SDM vol. 3 "Caching Translation Information": an entry that was not present is in no
+ * cache, so that adding a mapping needs nothing.
  */
 #include <vmm/assert.h>
 #include <vmm/errno.h>
@@ -22,7 +23,10 @@ static unsigned entry_index(u64 va, unsigned level)
 	return (va >> (PAGE_SHIFT + PT_INDEX_BITS * level)) & (PT_ENTRIES - 1);
 }
 
-/* The hardware may walk the tables meanwhile: one store of 64 bits, after all stores that filled what it names. */
+/*
+ * The hardware may walk the tables meanwhile: one store of 64 bits, after all stores that filled
+ * what it names.
+ */
 static void entry_store(u64 *entry, u64 value)
 {
 	__atomic_store_n(entry, value, __ATOMIC_RELEASE);
@@ -58,7 +62,10 @@ static bool entry_is_table(const struct pagetable *pt, u64 entry, unsigned level
 	return pt->fmt->is_present(entry) && !pt->fmt->is_leaf(entry, level);
 }
 
-/* Frees the table that an entry of `level` named, and all below it. Depth is bounded by the format's levels. */
+/*
+ * Frees the table that an entry of `level` named, and all below it. Depth is bounded by the
+ * format's levels.
+ */
 static void subtree_free(struct pagetable *pt, u64 *table, unsigned level)
 {
 	for (unsigned i = 0; level > 0 && i < PT_ENTRIES; i++) {
@@ -96,8 +103,8 @@ void pt_destroy(struct pagetable *pt)
 }
 
 /*
- * The table below *entry, made if there is none. A leaf is split: the new table maps the same, so that the
- * one store that links it changes no translation.
+ * The table below *entry, made if there is none. A leaf is split: the new table maps the same, so
+ * that the one store that links it changes no translation.
  */
 static u64 *table_below(struct pagetable *pt, u64 *entry, unsigned level)
 {
@@ -128,8 +135,8 @@ struct mapping {
 };
 
 /*
- * Is an entry of `level` to be written itself, rather than one below it? For an unmap, one that maps nothing
- * needs no table either.
+ * Is an entry of `level` to be written itself, rather than one below it? For an unmap, one that
+ * maps nothing needs no table either.
  */
 static bool entry_is_target(const struct pagetable *pt, u64 entry, unsigned level, u64 va, u64 size,
 			    const struct mapping *m)
@@ -145,7 +152,10 @@ static bool entry_is_target(const struct pagetable *pt, u64 entry, unsigned leve
 	return !m->present || ((pt->leaf_levels & BIT(level)) && IS_ALIGNED(m->pa, leaf));
 }
 
-/* [va, va + size) lies inside what `table`, of `level`, covers; m->pa is that of va and moves on with it. */
+/*
+ * [va, va + size) lies inside what `table`, of `level`, covers; m->pa is that of va and moves on
+ * with it.
+ */
 static int table_apply(struct pagetable *pt, u64 *table, unsigned level, u64 va, u64 size,
 		       struct mapping *m)
 {
@@ -185,7 +195,10 @@ static bool va_valid(const struct pt_format *f, u64 va)
 	return va >> bits == 0;
 }
 
-/* The range may end at the very top of the address space: its end is not computed, its last byte is. */
+/*
+ * The range may end at the very top of the address space: its end is not computed, its last byte
+ * is.
+ */
 static bool range_valid(const struct pt_format *f, u64 va, u64 size)
 {
 	u64 last = va + size - 1;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The page-table formats, as data for the one walker in pagetable.c: the host's own tables, Intel's EPT, AMD's NPT.
- * SDM vol. 3 "4-Level Paging and 5-Level Paging", "Page Attribute Table (PAT)", "The Extended Page Table
- * Mechanism (EPT)"; APM vol. 2 "Long-Mode Page Translation", "Nested Paging".
+ * The page-table formats, as data for the one walker in pagetable.c: the host's own tables, Intel's
+ * EPT, AMD's NPT. SDM vol. 3 "4-Level Paging and 5-Level Paging", "Page Attribute Table (PAT)",
+ * "The Extended Page Table Mechanism (EPT)"; APM vol. 2 "Long-Mode Page Translation", "Nested
+ * Paging".
  */
 #include <vmm/pagetable.h>
 
@@ -33,7 +34,9 @@
 #define EPT_TYPE_WC 1
 #define EPT_TYPE_WB 6
 
-/* PAT entry, as PCD:PWT; entries 4 to 7 are not used, so that the moving PAT bit does not matter. */
+/*
+ * PAT entry, as PCD:PWT; entries 4 to 7 are not used, so that the moving PAT bit does not matter.
+ */
 static const u64 x86_type_bits[] = {
 	[PT_WB] = 0,
 	[PT_UC] = X86_PCD | X86_PWT,
@@ -46,7 +49,10 @@ static const u64 ept_type_bits[] = {
 	[PT_WC] = EPT_TYPE_WC,
 };
 
-/* Accessed and dirty are set from the start: nobody reads them, and the CPU need not write them then. */
+/*
+ * Accessed and dirty are set from the start: nobody reads them, and the CPU need not write them
+ * then.
+ */
 static u64 x86_make_leaf(hpa_t pa, u32 prot, enum pt_memtype type, unsigned level)
 {
 	u64 e = pa | X86_P | X86_A | X86_D | x86_type_bits[type];
@@ -103,8 +109,8 @@ static enum pt_memtype x86_type(u64 leaf)
 }
 
 /*
- * A nested walk is made with user rights, the walk of the guest's own tables too (APM, "Nested versus Guest Page
- * Faults"): US is set everywhere. The G bit means nothing there.
+ * A nested walk is made with user rights, the walk of the guest's own tables too (APM, "Nested
+ * versus Guest Page Faults"): US is set everywhere. The G bit means nothing there.
  */
 static u64 npt_make_leaf(hpa_t pa, u32 prot, enum pt_memtype type, unsigned level)
 {
@@ -117,8 +123,8 @@ static u32 npt_prot(u64 leaf)
 }
 
 /*
- * Guest PAT is honoured (the "ignore PAT" bit stays clear). A leaf always has R: without it W is a misconfiguration,
- * and X alone needs a capability.
+ * Guest PAT is honoured (the "ignore PAT" bit stays clear). A leaf always has R: without it W is a
+ * misconfiguration, and X alone needs a capability.
  */
 static u64 ept_make_leaf(hpa_t pa, u32 prot, enum pt_memtype type, unsigned level)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Havoc's options, from its own Multiboot2 command line, parsed by one const table (config.c), from which
- * docs/options.md is made too. Form: key=value separated by spaces; a value, or the whole, may be quoted with "..." or '...';
- * a backslash keeps the meaning of a following backslash, quote or space from it. The last of two equal keys wins.
+ * Havoc's options, from its own Multiboot2 command line, parsed by one const table (config.c), from
+ * which docs/options.md is made too. Form: key=value separated by spaces; a value, or the whole,
+ * may be quoted with "..." or '...'; a backslash keeps the meaning of a following backslash, quote
+ * or space from it. The last of two equal keys wins.
  */
 #ifndef VMM_CONFIG_H
 #define VMM_CONFIG_H
@@ -31,10 +32,16 @@ struct config {
 
 void config_defaults(struct config *c);
 
-/* Each mistake is one sentence handed to `report`; the option keeps its default. Returns the number of mistakes. */
+/*
+ * Each mistake is one sentence handed to `report`; the option keeps its default. Returns the number
+ * of mistakes.
+ */
 unsigned config_parse(struct config *c, const char *text, void (*report)(void *ctx, const char *sentence), void *ctx);
 
-/* For the generator of docs/options.md (tools/gen-options-doc.c): row `index` of the table, NULL after the last. */
+/*
+ * For the generator of docs/options.md (tools/gen-options-doc.c): row `index` of the table, NULL
+ * after the last.
+ */
 struct config_option_doc {
 	const char *key, *values, *dflt, *help;
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Formatted output into a bounded buffer: %s %.*s %c %d %i %u %x %X %p %% with -, 0, width, precision and the
- * length modifiers l, ll, z, h, hh. Always NUL-terminated when size > 0. Returns the length that
- * the whole text has, as C's vsnprintf does.
+ * Formatted output into a bounded buffer: %s %.*s %c %d %i %u %x %X %p %% with -, 0, width,
+ * precision and the length modifiers l, ll, z, h, hh. Always NUL-terminated when size > 0. Returns
+ * the length that the whole text has, as C's vsnprintf does.
  */
 #ifndef VMM_FMT_H
 #define VMM_FMT_H

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest-physical RAM: where it is, and every access to it from root mode. Bounds- and overflow-checked;
- * no pointer into it is kept across an exit.
+ * Guest-physical RAM: where it is, and every access to it from root mode. Bounds- and
+ * overflow-checked; no pointer into it is kept across an exit.
  *
- * RAM is backed by contiguous host memory from the start, but a 2 MiB chunk is cleared and mapped only
- * when the guest or the loader first touches it: what was there before is never seen, and what is never used
- * is never cleared. When all chunks of a 1 GiB page are there, they become one leaf (if the CPU has them):
- * gmem_populate() says so by returning 1, and translations must be flushed before the guest is entered again.
+ * RAM is backed by contiguous host memory from the start, but a 2 MiB chunk is cleared and mapped
+ * only when the guest or the loader first touches it: what was there before is never seen, and what
+ * is never used is never cleared. When all chunks of a 1 GiB page are there, they become one leaf
+ * (if the CPU has them): gmem_populate() says so by returning 1, and translations must be flushed
+ * before the guest is entered again.
  */
 #ifndef VMM_GMEM_H
 #define VMM_GMEM_H
@@ -38,20 +39,25 @@ void gmem_init(struct gmem *g, struct pagetable *npt);
 int gmem_add(struct gmem *g, gpa_t base, u64 size) must_check;
 /* Frees all backing memory. The page table is the caller's, to be destroyed before. */
 void gmem_destroy(struct gmem *g);
-/* For a guest's reset: forgets contents (chunks are cleared again when next touched) and unmaps them; caller flushes. */
+/*
+ * For a guest's reset: forgets contents (chunks are cleared again when next touched) and unmaps
+ * them; caller flushes.
+ */
 int gmem_scrub(struct gmem *g) must_check;
 
 bool gmem_is_ram(const struct gmem *g, gpa_t gpa, u64 len);
 /*
- * Nested page fault inside RAM: clears and maps the chunk. 0: enter the guest again, there is nothing to flush (what was not
- * present is in no cache). 1: chunks became a 1 GiB leaf and their table was freed: flush before the guest is entered.
- * -HV_EFAULT if gpa is no RAM; -HV_ENOMEM (tables).
+ * Nested page fault inside RAM: clears and maps the chunk. 0: enter the guest again, there is
+ * nothing to flush (what was not present is in no cache). 1: chunks became a 1 GiB leaf and their
+ * table was freed: flush before the guest is entered. -HV_EFAULT if gpa is no RAM; -HV_ENOMEM
+ * (tables).
  */
 int gmem_populate(struct gmem *g, gpa_t gpa) must_check;
 
 /*
- * Pointer to [gpa, gpa + len), populated, valid until the handler returns; NULL if it is not wholly inside one slot
- * (or, in an exhausted host, if a table for it could not be had). Never makes a flush necessary.
+ * Pointer to [gpa, gpa + len), populated, valid until the handler returns; NULL if it is not wholly
+ * inside one slot (or, in an exhausted host, if a table for it could not be had). Never makes a
+ * flush necessary.
  */
 void *gmem_ptr(struct gmem *g, gpa_t gpa, u64 len);
 /* The same, inlined for the exit path: a slot, a bound, a bit. */

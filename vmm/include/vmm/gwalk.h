@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's own page tables, walked in software: for instruction fetch, emulated memory operands and
- * hypercall arguments. SDM vol. 3 "Paging"; APM vol. 2 "Page Translation and Protection". All modes:
- * none, 32-bit, PAE, 4-level, 5-level. Pure: it sees a struct gwalk_state and a struct gmem.
+ * The guest's own page tables, walked in software: for instruction fetch, emulated memory operands
+ * and hypercall arguments. SDM vol. 3 "Paging"; APM vol. 2 "Page Translation and Protection". All
+ * modes: none, 32-bit, PAE, 4-level, 5-level. Pure: it sees a struct gwalk_state and a struct gmem.
  */
 #ifndef VMM_GWALK_H
 #define VMM_GWALK_H
@@ -32,25 +32,29 @@ struct gwalk_fault {
 };
 
 /*
- * Translates one address. 0: *gpa is set (a RAM or MMIO address), and *left the bytes from it to the end of
- * the 4 KiB page. Accessed and dirty bits are set as the CPU would. -HV_EFAULT: *fault tells what to inject.
- * -HV_EIO: a table of the guest's is not in its RAM; *fault is not set.
+ * Translates one address. 0: *gpa is set (a RAM or MMIO address), and *left the bytes from it to
+ * the end of the 4 KiB page. Accessed and dirty bits are set as the CPU would. -HV_EFAULT: *fault
+ * tells what to inject. -HV_EIO: a table of the guest's is not in its RAM; *fault is not set.
  * Outside long mode `va` is cut to 32 bits; in compatibility mode that is the caller's to do.
  */
 int gwalk(struct gmem *g, const struct gwalk_state *s, gva_t va, u32 access, gpa_t *gpa, u64 *left,
 	  struct gwalk_fault *fault) must_check;
 
-/* Copies across pages; -HV_EFAULT with *fault set (what lies before the fault may have been copied), -HV_EIO if a page is no RAM. */
+/*
+ * Copies across pages; -HV_EFAULT with *fault set (what lies before the fault may have been
+ * copied), -HV_EIO if a page is no RAM.
+ */
 int gwalk_read(struct gmem *g, const struct gwalk_state *s, gva_t va, void *buf, u64 len, u32 access,
 	       struct gwalk_fault *fault) must_check;
 int gwalk_write(struct gmem *g, const struct gwalk_state *s, gva_t va, const void *buf, u64 len,
 		struct gwalk_fault *fault) must_check;
 
 /*
- * Instruction bytes at `va`, at most `max` (<= 15), for the decoder on the exit path. *bytes points into guest memory
- * if one page holds them, else to `buf`, into which they were copied; other vcpus may write there meanwhile: a decoder
- * must not rely on reading the same value twice. What lies beyond a page that cannot be fetched from is left out. Returns the
- * number of bytes, or -HV_EFAULT (*fault set) or -HV_EIO if there is not even one.
+ * Instruction bytes at `va`, at most `max` (<= 15), for the decoder on the exit path. *bytes points
+ * into guest memory if one page holds them, else to `buf`, into which they were copied; other vcpus
+ * may write there meanwhile: a decoder must not rely on reading the same value twice. What lies
+ * beyond a page that cannot be fetched from is left out. Returns the number of bytes, or -HV_EFAULT
+ * (*fault set) or -HV_EIO if there is not even one.
  */
 int gwalk_fetch(struct gmem *g, const struct gwalk_state *s, gva_t va, unsigned max, u8 buf[15], const u8 **bytes,
 		struct gwalk_fault *fault) must_check;

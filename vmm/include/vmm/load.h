@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Putting a guest's software into its memory. Every input byte is hostile: all sizes and offsets are checked
- * before use. On error, `why` holds one plain sentence for the user.
+ * Putting a guest's software into its memory. Every input byte is hostile: all sizes and offsets
+ * are checked before use. On error, `why` holds one plain sentence for the user.
  */
 #ifndef VMM_LOAD_H
 #define VMM_LOAD_H
@@ -33,9 +33,10 @@ struct load_entry {
 struct machine; /* vmm/machine.h */
 
 /*
- * Linux's x86 boot protocol, 64-bit entry (Documentation/arch/x86/boot.rst "64-bit Boot Protocol"): kernel by
- * pref_address, alignment and init_size; initrd as high as initrd_addr_max and memory allow; zero page with e820,
- * command line, and acpi_rsdp_addr. ACPI and MP tables must have been written already.
+ * Linux's x86 boot protocol, 64-bit entry (Documentation/arch/x86/boot.rst "64-bit Boot Protocol"):
+ * kernel by pref_address, alignment and init_size; initrd as high as initrd_addr_max and memory
+ * allow; zero page with e820, command line, and acpi_rsdp_addr. ACPI and MP tables must have been
+ * written already.
  */
 int load_bzimage(struct gmem *g, const struct machine *m, const struct load_image *img, struct load_entry *out,
 		 struct load_error *why) must_check;

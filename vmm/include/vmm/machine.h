@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine description of a guest: one data structure from which come the bus regions, the MP table, the
- * ACPI tables, the e820 map, the CPUID topology leaves and the boot parameters. Nothing of it is written twice.
+ * The machine description of a guest: one data structure from which come the bus regions, the MP
+ * table, the ACPI tables, the e820 map, the CPUID topology leaves and the boot parameters. Nothing
+ * of it is written twice.
  */
 #ifndef VMM_MACHINE_H
 #define VMM_MACHINE_H

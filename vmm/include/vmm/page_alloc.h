@@ -28,9 +28,15 @@ struct page_alloc {
 void page_alloc_init(struct page_alloc *a, void *(*va)(hpa_t));
 /* Adds free memory (rounded inward to pages); merges. */
 int page_alloc_add(struct page_alloc *a, hpa_t base, u64 size) must_check;
-/* Takes [base, base + size) out of the free memory, whatever of it is there (rounded outward to pages). */
+/*
+ * Takes [base, base + size) out of the free memory, whatever of it is there (rounded outward to
+ * pages).
+ */
 int page_alloc_reserve(struct page_alloc *a, hpa_t base, u64 size) must_check;
-/* Large requests (>= 2 MiB) come from the top, small ones from the bottom, so that they do not shred one another. */
+/*
+ * Large requests (>= 2 MiB) come from the top, small ones from the bottom, so that they do not
+ * shred one another.
+ */
 int page_alloc_get(struct page_alloc *a, u64 size, u64 align, hpa_t *out) must_check;
 void page_alloc_put(struct page_alloc *a, hpa_t base, u64 size);
 

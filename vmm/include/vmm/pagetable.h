@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One page-table walker for every hardware format. A format is a const description; the walker holds
- * no knowledge of any. The tables' memory comes through struct pt_mem, so that a host test can supply
- * its own and watch every store.
+ * One page-table walker for every hardware format. A format is a const description; the walker
+ * holds no knowledge of any. The tables' memory comes through struct pt_mem, so that a host test
+ * can supply its own and watch every store.
  *
  * Order of stores: a new table is filled before it is linked; an entry is written by one 64-bit
  * store. The caller flushes translations after an unmap, a narrowing, or a change of leaf size.
@@ -19,8 +19,8 @@
 #define PT_GLOBAL BIT(4)
 
 /*
- * x86 and NPT name them by PAT entries 0 (WB), 3 (UC) and 1 (WC if arch/host programs the PAT so; WT after a reset,
- * which is right for a framebuffer too, only slower).
+ * x86 and NPT name them by PAT entries 0 (WB), 3 (UC) and 1 (WC if arch/host programs the PAT so;
+ * WT after a reset, which is right for a framebuffer too, only slower).
  */
 enum pt_memtype { PT_WB, PT_UC, PT_WC };
 
@@ -62,9 +62,9 @@ int pt_init(struct pagetable *pt, const struct pt_format *fmt, const struct pt_m
 void pt_destroy(struct pagetable *pt); /* frees all tables */
 
 /*
- * Maps [va, va + size) to [pa, ...), all 4 KiB-aligned, with the largest leaves that fit; replaces what was there, and
- * frees tables that a larger leaf replaces. `prot` holds PT_READ. -HV_ENOMEM (a part may be mapped), -HV_EINVAL (alignment,
- * wrap, beyond the format; nothing changed).
+ * Maps [va, va + size) to [pa, ...), all 4 KiB-aligned, with the largest leaves that fit; replaces
+ * what was there, and frees tables that a larger leaf replaces. `prot` holds PT_READ. -HV_ENOMEM (a
+ * part may be mapped), -HV_EINVAL (alignment, wrap, beyond the format; nothing changed).
  */
 int pt_map(struct pagetable *pt, u64 va, hpa_t pa, u64 size, u32 prot, enum pt_memtype type) must_check;
 /* Removes whatever maps the range; splits a larger leaf that it touches in part. */
