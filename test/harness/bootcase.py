@@ -26,7 +26,7 @@ NEVER = {
     "panic": r"^havoc: .*(PANIC|panic:|assertion failed)",
     "kernel panic": r"Kernel panic - not syncing",
     "kernel trouble": r"\b(BUG:|Oops:|Call Trace:|WARNING: CPU|soft lockup|rcu: INFO|unchecked MSR access|Spurious LAPIC|APIC error)",
-    "killed": r"^havoc: .*\bkilled\b",
+    "killed": r"^havoc: guest \S+ was stopped:",
     "garbage": r"^havoc: [^\n]*[^\n\t -~]",
 }
 

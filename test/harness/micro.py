@@ -19,7 +19,7 @@ from harness.core import Broken, Case, Failure, Skip
 from harness.emulator import Machine, Running
 
 MACHINES = {"svm": Machine("qemu", "max"), "vmx": Machine("bochs", "broadwell_ult")}
-RESET_LINE = r"^havoc: .*\brestart"
+RESET_LINE = r"^havoc: guest \S+ restarts "
 
 
 def comments(path, word):

@@ -21,10 +21,19 @@ def builds(env, wanted):
             log = os.path.join(folder, "make.txt")
             if not core.make(env, target, log):
                 env.failed_builds.add(target)
-                raise Failure("make %s failed" % target, log)
+                raise Failure("make %s failed" % target, only_errors(log))
         return run
     return [Case("build/" + suite, build(target), wide=True)
             for suite, target in BUILD_TARGETS.items() if suite in wanted]
+
+
+def only_errors(log):
+    """With several jobs at work the lines that matter are not the last ones."""
+    with open(log, errors="replace") as f:
+        wanted = [line for line in f if re.search(r"error|undefined reference|\*\*\*", line)]
+    with open(log + ".errors", "w") as f:
+        f.writelines(wanted)
+    return log + ".errors" if wanted else log
 
 
 # ---- Unit tests ----
