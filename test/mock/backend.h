@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A back end for unit tests of vmm/core: registers in an array, injections recorded, exits played from a script.
+ */
+#ifndef TEST_MOCK_BACKEND_H
+#define TEST_MOCK_BACKEND_H
+
+#include <vmm/vm.h>
+
+#define MOCK_EVENTS_MAX 32
+
+struct mock_backend {
+	u64 reg[VREG_COUNT];
+	struct segment seg[VSEG_IDTR + 1];
+	u32 blocked;
+	u32 windows;
+	unsigned flushes, advanced, dumps, entries;
+	struct event injected[MOCK_EVENTS_MAX];
+	unsigned injected_count;
+	/* Called by run(): fills the exit. Required before vm_run(). */
+	void (*run)(struct vcpu *v, struct vm_exit *exit);
+};
+
+extern const struct backend_ops mock_backend_ops;
+extern const struct backend_caps mock_backend_caps;
+
+static inline struct mock_backend *mock_backend(struct vcpu *v)
+{
+	return v->backend;
+}
+
+/*
+ * A VM of `mem` bytes with the pc device table and `mock_console_out` as its console; an AMD-like CPUID is set up unless the test
+ * has done it before. Fails the test if it cannot be made.
+ */
+void mock_vm_create(struct vm *vm, struct clock *clock, u64 mem);
+
+extern char mock_vm_output[8192];
+extern size_t mock_vm_output_len;
+
+#endif

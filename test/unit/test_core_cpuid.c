@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* SOURCES: vmm/core/apic_bus.c vmm/core/cpuid.c vmm/core/cr.c vmm/core/emulate.c vmm/core/event.c
+ *   vmm/core/exit.c vmm/core/hypercall.c vmm/core/io.c vmm/core/kvmclock.c vmm/core/msr.c
+ *   vmm/core/mtrr.c vmm/core/run.c vmm/core/vcpu.c vmm/core/vm.c vmm/dev/bus.c vmm/dev/clock.c
+ *   vmm/dev/vpm.c vmm/dev/vrtc.c vmm/dev/vrtc_time.c vmm/dev/vuart.c vmm/emul/alu.c
+ *   vmm/emul/decode.c vmm/emul/exec.c vmm/emul/exec_string.c vmm/emul/length.c vmm/emul/mem.c
+ *   vmm/emul/modrm.c vmm/emul/opcodes.c vmm/irq/vioapic.c vmm/irq/vlapic.c
+ *   vmm/irq/vlapic_ipi.c vmm/irq/vlapic_regs.c vmm/irq/vlapic_timer.c vmm/load/acpi_gen.c
+ *   vmm/load/bzimage.c vmm/load/mptable.c vmm/load/zeropage.c vmm/machine/config.c
+ *   vmm/machine/machine.c vmm/machine/pc.c vmm/mem/gmem.c vmm/mem/gwalk.c vmm/mem/page_alloc.c
+ *   vmm/mem/pagetable.c vmm/mem/pt_formats.c vmm/lib/fmt.c vmm/lib/log.c test/mock/host.c
+ *   test/mock/backend.c */
+/* The guest's CPUID: what passes, what is set, what must never be seen, and what follows the guest's state. */
+#include <arch/cpuid.h>
+
+#include "../mock/core_test.h"
+
+static const u64 *cpuid(u32 leaf, u32 subleaf)
+{
+	static u64 out[4];
+	struct vm_exit e = {.kind = EXIT_CPUID, .insn_len = 2};
+
+	v->gpr[GPR_RAX] = 0xdead00000000ULL | leaf;
+	v->gpr[GPR_RCX] = 0xbeef00000000ULL | subleaf;
+	assert_int_equal(exit_cpuid(v, &e), NEXT_ADVANCE);
+	out[CPUID_EAX] = v->gpr[GPR_RAX];
+	out[CPUID_EBX] = v->gpr[GPR_RBX];
+	out[CPUID_ECX] = v->gpr[GPR_RCX];
+	out[CPUID_EDX] = v->gpr[GPR_RDX];
+	return out;
+}
+
+/* The mock CPU has every bit of these leaves set: what comes through is exactly what the table lets through. */
+static void hides_what_it_cannot_keep(unused void **state)
+{
+	assert_int_equal(cpuid(1, 0)[CPUID_ECX] &
+				 (CPUID1C_MONITOR | CPUID1C_VMX | CPUID1C_SMX | CPUID1C_PDCM),
+			 0);
+	assert_int_equal(
+		cpuid(1, 0)[CPUID_EDX] & (CPUID1D_DS | CPUID1D_ACPI | CPUID1D_HTT | CPUID1D_TM), 0);
+	assert_int_equal(cpuid(7, 0)[CPUID_EBX] & BIT(2) /* SGX */, 0);
+	assert_int_equal(
+		cpuid(7, 0)[CPUID_ECX] & (CPUID7C_PKU | CPUID7C_OSPKE | BIT(5) /* WAITPKG */), 0);
+	assert_int_equal(cpuid(7, 0)[CPUID_EDX] & (BIT(26) | BIT(27) | BIT(29) | BIT(31)), 0);
+	assert_int_equal(cpuid(0x80000001, 0)[CPUID_ECX] &
+				 (CPUIDX1C_SVM | CPUIDX1C_SKINIT | CPUIDX1C_EXTAPIC),
+			 0);
+	assert_int_equal(cpuid(0x8000000a, 0)[CPUID_EAX] | cpuid(0x8000000a, 0)[CPUID_EDX], 0);
+}
+
+static void offers_what_it_emulates(unused void **state)
+{
+	const u64 ecx = CPUID1C_X2APIC | CPUID1C_TSC_DEADLINE | CPUID1C_HYPERVISOR;
+
+	assert_int_equal(cpuid(1, 0)[CPUID_ECX] & ecx, ecx);
+	assert_int_equal(cpuid(1, 0)[CPUID_EBX] >> 16, 1); /* one CPU, APIC ID 0 */
+	assert_int_equal(cpuid(6, 0)[CPUID_EAX], BIT(2));
+	assert_int_equal(cpuid(7, 0)[CPUID_EBX] & CPUID7B_TSC_ADJUST, CPUID7B_TSC_ADJUST);
+	assert_int_equal(cpuid(0xb, 0)[CPUID_EBX], 1);
+	assert_int_equal(cpuid(0xb, 0)[CPUID_ECX], 0x100);
+	assert_int_equal(cpuid(0xb, 9)[CPUID_ECX], 9);
+}
+
+static void names_itself(unused void **state)
+{
+	const u64 *r = cpuid(0x40000000, 0);
+	u32 sig[3] = {(u32)r[1], (u32)r[2], (u32)r[3]};
+
+	assert_memory_equal(sig, "KVMKVMKVM\0\0\0", 12);
+	r = cpuid(0x40000100, 0);
+	memcpy(sig, (u32[]){(u32)r[1], (u32)r[2], (u32)r[3]}, 12);
+	assert_memory_equal(sig, "HavocHavocHv", 12);
+	assert_int_equal(cpuid(0x40000101, 0)[CPUID_EAX], 0);
+	vm.hypercall_console = true;
+	assert_int_equal(cpuid_build(&vm), 0);
+	assert_int_equal(cpuid(0x40000101, 0)[CPUID_EAX], 1);
+}
+
+static void unknown_leaves_are_zero(unused void **state)
+{
+	static const u32 leaf[] = {0x3,        0x5,        0xa,        0xe,
+				   0x14,       0x1f,       0xffffffff, 0x40000002,
+				   0x4fffffff, 0x80000009, 0x8000001f, 0xc0000000};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(leaf); i++)
+		for (unsigned r = 0; r < 4; r++)
+			assert_int_equal(cpuid(leaf[i], 3)[r], 0);
+}
+
+static void follows_the_guest(unused void **state)
+{
+	assert_int_equal(cpuid(1, 0)[CPUID_ECX] & CPUID1C_OSXSAVE, 0);
+	vcpu_reg_set(v, VREG_CR4, CR4_OSXSAVE);
+	assert_int_equal(cpuid(1, 0)[CPUID_ECX] & CPUID1C_OSXSAVE, CPUID1C_OSXSAVE);
+	assert_int_equal(cpuid(1, 0)[CPUID_EDX] & CPUID1D_APIC, CPUID1D_APIC);
+	v->lapic.hw_enabled = false;
+	assert_int_equal(cpuid(1, 0)[CPUID_EDX] & CPUID1D_APIC, 0);
+	v->lapic.hw_enabled = true;
+}
+
+static void xsave_sizes(unused void **state)
+{
+	assert_int_equal(cpuid(0xd, 0)[CPUID_EAX], 0xe7); /* PKRU (bit 9) is not offered */
+	assert_int_equal(cpuid(0xd, 0)[CPUID_ECX], 0x680 + 0x400);
+	vcpu_reg_set(v, VREG_XCR0, XCR0_X87);
+	assert_int_equal(cpuid(0xd, 0)[CPUID_EBX], 576);
+	vcpu_reg_set(v, VREG_XCR0, XCR0_X87 | XCR0_SSE | XCR0_AVX);
+	assert_int_equal(cpuid(0xd, 0)[CPUID_EBX], 0x240 + 0x100);
+	assert_int_equal(cpuid(0xd, 1)[CPUID_EAX], 7);
+	assert_int_equal(cpuid(0xd, 9)[CPUID_EAX], 0);
+}
+
+static void xcr0_rules(unused void **state)
+{
+	const u64 all = 0xe7;
+
+	assert_true(xcr0_valid(1, all));
+	assert_true(xcr0_valid(7, all));
+	assert_true(xcr0_valid(0xe7, all));
+	assert_false(xcr0_valid(0, all));
+	assert_false(xcr0_valid(6, all));     /* no x87 */
+	assert_false(xcr0_valid(5, all));     /* AVX without SSE */
+	assert_false(xcr0_valid(0x67, all));  /* part of AVX-512 */
+	assert_false(xcr0_valid(0xe3, all));  /* AVX-512 without AVX */
+	assert_false(xcr0_valid(0x207, all)); /* not offered */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CORE_TEST(hides_what_it_cannot_keep),
+		CORE_TEST(offers_what_it_emulates),
+		CORE_TEST(names_itself),
+		CORE_TEST(unknown_leaves_are_zero),
+		CORE_TEST(follows_the_guest),
+		CORE_TEST(xsave_sizes),
+		CORE_TEST(xcr0_rules),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
