@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/* SOURCES: vmm/core/apic_bus.c vmm/core/cpuid.c vmm/core/cr.c vmm/core/emulate.c vmm/core/event.c
+ *   vmm/core/exit.c vmm/core/hypercall.c vmm/core/io.c vmm/core/kvmclock.c vmm/core/msr.c
+ *   vmm/core/mtrr.c vmm/core/run.c vmm/core/vcpu.c vmm/core/vm.c vmm/dev/bus.c vmm/dev/clock.c
+ *   vmm/dev/vpm.c vmm/dev/vrtc.c vmm/dev/vrtc_time.c vmm/dev/vuart.c vmm/emul/alu.c
+ *   vmm/emul/decode.c vmm/emul/exec.c vmm/emul/exec_string.c vmm/emul/length.c vmm/emul/mem.c
+ *   vmm/emul/modrm.c vmm/emul/opcodes.c vmm/irq/vioapic.c vmm/irq/vlapic.c
+ *   vmm/irq/vlapic_ipi.c vmm/irq/vlapic_regs.c vmm/irq/vlapic_timer.c vmm/load/acpi_gen.c
+ *   vmm/load/bzimage.c vmm/load/mptable.c vmm/load/zeropage.c vmm/machine/config.c
+ *   vmm/machine/machine.c vmm/machine/pc.c vmm/mem/gmem.c vmm/mem/gwalk.c vmm/mem/page_alloc.c
+ *   vmm/mem/pagetable.c vmm/mem/pt_formats.c vmm/lib/fmt.c vmm/lib/log.c test/mock/host.c
+ *   test/mock/backend.c */
+/* A VM's life on a scripted CPU: start, halt and wake, reset in each way, power-off, death, and nothing left behind. */
+#include "../mock/core_test.h"
+
+static u8 image[0x2000];
+
+static void put(unsigned at, u64 value, unsigned size)
+{
+	memcpy(image + at, &value, size);
+}
+
+/* The least that Linux's boot protocol calls a 64-bit kernel. */
+static void make_image(void)
+{
+	memset(image, 0, sizeof(image));
+	put(0x1f1, 1, 1);
+	put(0x1f4, (sizeof(image) - 1024) / 16, 4);
+	put(0x1fe, 0xaa55, 2);
+	put(0x201, 0x6a, 1);
+	put(0x202, 0x53726448, 4);
+	put(0x206, 0x020f, 2);
+	put(0x211, 1, 1);
+	put(0x22c, 0x7fffffff, 4);
+	put(0x230, MiB(2), 4);
+	put(0x234, 1, 1);
+	put(0x236, 1, 2);
+	put(0x238, 2047, 4);
+	put(0x258, MiB(16), 8);
+	put(0x260, MiB(4), 4);
+	vm.image =
+		(struct load_image){.kernel = image, .kernel_size = sizeof(image), .cmdline = ""};
+}
+
+static unsigned step;
+static void (*script)(unsigned step, struct vm_exit *e);
+
+static void play(unused struct vcpu *vcpu, struct vm_exit *e)
+{
+	e->insn_len = 1;
+	script(step++, e);
+}
+
+static void run(void (*fn)(unsigned step, struct vm_exit *e))
+{
+	struct load_error why;
+
+	make_image();
+	step = 0;
+	script = fn;
+	assert_int_equal(vm_boot(&vm, &why), 0);
+	backend()->run = play;
+	vm_run(&vm);
+}
+
+static void out(struct vm_exit *e, u16 port, u8 size, u32 value)
+{
+	v->gpr[GPR_RAX] = value;
+	e->kind = EXIT_IO;
+	e->io = (struct exit_io){.port = port, .size = size};
+}
+
+static void power_off(struct vm_exit *e)
+{
+	out(e, VPM_BASE + 4, 2, VPM_S5_TYPE << 10 | 1 << 13);
+}
+
+static void starts_as_linux_expects(unused void **state)
+{
+	struct load_error why;
+
+	make_image();
+	assert_int_equal(vm_boot(&vm, &why), 0);
+	assert_int_equal(vcpu_reg(v, VREG_EFER), EFER_LME | EFER_LMA);
+	assert_int_equal(vcpu_reg(v, VREG_RIP), MiB(16) + 0x200);
+	assert_int_equal(vcpu_reg(v, VREG_RFLAGS) & RFLAGS_IF, 0);
+	assert_int_equal(backend()->seg[VSEG_CS].selector, 0x10);
+	assert_int_equal(backend()->seg[VSEG_DS].selector, 0x18);
+	assert_int_not_equal(v->gpr[GPR_RSI], 0);
+}
+
+static void s5(unsigned n, struct vm_exit *e)
+{
+	if (n == 0)
+		e->kind = EXIT_CPUID;
+	else
+		power_off(e);
+}
+
+static void powers_off(unused void **state)
+{
+	run(s5);
+	assert_int_equal(vm.state, VM_STOPPED);
+	assert_int_equal(step, 2);
+	assert_true(mock_host_console_has("guest test has powered off"));
+}
+
+static void resets(unsigned n, struct vm_exit *e)
+{
+	v->gpr[5] = 0x1234; /* must be gone after each reset */
+	switch (n) {
+	case 0:
+		e->kind = EXIT_TRIPLE_FAULT;
+		break;
+	case 1:
+		out(e, 0xcf9, 1, 6);
+		break;
+	case 2:
+		out(e, 0x64, 1, 0xfe);
+		break;
+	case 3:
+		out(e, 0x92, 1, 1);
+		break;
+	default:
+		power_off(e);
+	}
+}
+
+static void restarts_in_every_way(unused void **state)
+{
+	static const char mark[] = "what the last run left";
+	char seen[sizeof(mark)];
+
+	assert_int_equal(gmem_write(&vm.gmem, MiB(8), mark, sizeof(mark)), 0);
+	run(resets);
+	assert_int_equal(vm.state, VM_STOPPED);
+	assert_int_equal(vm.resets, 4);
+	assert_true(mock_host_console_has("triple fault"));
+	assert_int_equal(gmem_read(&vm.gmem, MiB(8), seen, sizeof(seen)), 0);
+	assert_int_equal(seen[0], 0);
+	assert_int_not_equal(backend()->flushes, 0);
+	assert_int_equal(vcpu_reg(v, VREG_RIP) & ~0xffULL, MiB(16) + 0x200);
+}
+
+static void executes_from_nowhere(unused unsigned n, struct vm_exit *e)
+{
+	e->kind = EXIT_NPF;
+	e->npf = (struct exit_npf){.gpa = GiB(3), .access = NPF_EXEC};
+}
+
+static void dies_alone_with_a_reason(unused void **state)
+{
+	run(executes_from_nowhere);
+	assert_int_equal(vm.state, VM_DEAD);
+	assert_int_equal(step, 1);
+	assert_true(mock_host_console_has(
+		"guest test was stopped: it executes from guest-physical 0xc0000000"));
+}
+
+static void refused(unused unsigned n, struct vm_exit *e)
+{
+	*e = (struct vm_exit){.kind = EXIT_ENTRY_FAILED, .raw = 0x80000021};
+}
+
+static void refused_entry_stops_the_guest(unused void **state)
+{
+	run(refused);
+	assert_int_equal(vm.state, VM_DEAD);
+	assert_true(mock_host_console_has("0x80000021"));
+}
+
+/* HLT with the TSC-deadline timer armed: the host halts once, the interrupt is delivered. */
+static void sleeper(unsigned n, struct vm_exit *e)
+{
+	switch (n) {
+	case 0:
+		vlapic_mmio_write(&v->lapic, 0xf0, 0x1ff);
+		vlapic_mmio_write(&v->lapic, 0x320, 0x40000 | 0x55);
+		assert_true(
+			vlapic_msr_write(&v->lapic, MSR_TSC_DEADLINE, vcpu_guest_tsc(v) + 100000));
+		vcpu_reg_set(v, VREG_RFLAGS, 2 | RFLAGS_IF);
+		e->kind = EXIT_HLT;
+		break;
+	default:
+		power_off(e);
+	}
+}
+
+static void halts_and_wakes(unused void **state)
+{
+	u64 before = mock_host.ticks;
+
+	run(sleeper);
+	assert_int_equal(vm.state, VM_STOPPED);
+	assert_in_range(mock_host.idles, 1, 2);
+	assert_true(mock_host.ticks - before >= 100000);
+	assert_int_equal(backend()->injected_count, 1);
+	assert_int_equal(backend()->injected[0].vector, 0x55);
+}
+
+static void dead_halt(unused unsigned n, struct vm_exit *e)
+{
+	e->kind = EXIT_HLT; /* IF is 0 */
+}
+
+static void halt_for_ever_ends_the_vm(unused void **state)
+{
+	run(dead_halt);
+	assert_int_equal(vm.state, VM_STOPPED);
+	assert_int_equal(mock_host.idles, 0);
+	assert_true(mock_host_console_has("halted with interrupts off"));
+}
+
+static void touches(unsigned n, struct vm_exit *e)
+{
+	if (n >= 3) {
+		power_off(e);
+		return;
+	}
+	e->kind = EXIT_NPF;
+	e->npf = (struct exit_npf){.gpa = MiB(20) + n, .access = NPF_WRITE};
+}
+
+static void ram_appears_when_touched(unused void **state)
+{
+	struct pt_leaf leaf;
+
+	assert_false(pt_lookup(&vm.npt, MiB(20), &leaf));
+	run(touches);
+	assert_int_equal(vm.state, VM_STOPPED);
+	assert_true(pt_lookup(&vm.npt, MiB(20), &leaf));
+	assert_int_equal(leaf.size, MiB(2));
+}
+
+static void creation_fails_cleanly(unused void **state)
+{
+	struct vm_params params = {.name = "second",
+				   .devices = pc_devices,
+				   .mem = MiB(32),
+				   .clock = &clk,
+				   .ops = &mock_backend_ops,
+				   .caps = &mock_backend_caps};
+	static struct vm second;
+	struct load_error why;
+	unsigned live = mock_host.live;
+	long n;
+
+	for (n = 0; n < 64; n++) {
+		mock_host.fail_alloc = n;
+		if (vm_create(&second, &params, &why) == 0)
+			break;
+		assert_int_equal(mock_host.live, live);
+		assert_int_not_equal(why.text[0], 0);
+	}
+	assert_in_range(n, 1, 63);
+	mock_host.fail_alloc = -1;
+	vm_destroy(&second);
+	assert_int_equal(mock_host.live, live);
+	params.mem = MiB(1);
+	assert_true(vm_create(&second, &params, &why) < 0);
+	assert_int_equal(mock_host.live, live);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CORE_TEST(starts_as_linux_expects),       CORE_TEST(powers_off),
+		CORE_TEST(restarts_in_every_way),         CORE_TEST(dies_alone_with_a_reason),
+		CORE_TEST(refused_entry_stops_the_guest), CORE_TEST(halts_and_wakes),
+		CORE_TEST(halt_for_ever_ends_the_vm),     CORE_TEST(ram_appears_when_touched),
+		CORE_TEST(creation_fails_cleanly),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
