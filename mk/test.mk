@@ -69,7 +69,22 @@ build-boot: all iso guests
 # MICRO_NAMES, and how build/micro/NAME.bz is made.
 -include test/micro/micro.mk
 build-micro: $(BUILD)/havoc-bare.elf $(MICRO_NAMES:%=$(BUILD)/micro/%.bz)
-build-bench: build-boot
+
+# The bench's own guests.
+BENCH := $(BUILD)/bench
+
+$(GUEST_BIN)/bench-init: test/bench/init.c mk/guest.mk | $(BUILD)/setup-guest.ok
+	$(call say,GUESTCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(GUEST_CC) $(GUEST_CFLAGS) -o $@ $<
+
+$(BENCH)/initramfs.cpio.gz: test/bench/initramfs.list $(GUEST_BIN)/bench-init $(GUEST)/kernel/tiny/gen_init_cpio tools/mkinitramfs
+	$(call say,CPIO,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)tools/mkinitramfs --gen $(GUEST)/kernel/tiny/gen_init_cpio --out $@ --depfile $(@D)/initramfs.d $< \
+		BIN="$(abspath $(GUEST_BIN))"
+
+build-bench: $(BUILD)/havoc-bare.elf guest-tiny $(BENCH)/initramfs.cpio.gz $(BENCH)/bench_guest.bz
 
 ifneq ($(filter build-% check-%,$(MAKECMDGOALS)),)
 
