@@ -17,12 +17,13 @@
 #include <vmm/emul.h>
 #include <vmm/errno.h>
 
-#define RAM_SIZE  0x10000ULL
-#define MMIO_BASE 0x10000ULL
-#define MMIO_END  0x12000ULL
-#define NOT_THERE 0x12000ULL
-#define READ_ONLY 0x13000ULL
-#define RO_END    0x14000ULL
+#define RAM_SIZE   0x10000ULL
+#define MMIO_BASE  0x10000ULL
+#define MMIO_END   0x12000ULL
+#define NOT_THERE  0x12000ULL
+#define READ_ONLY  0x13000ULL
+#define RO_END     0x14000ULL
+#define LOST_TABLE 0x15000ULL /* the guest's own page tables are not in its memory */
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
 
@@ -143,6 +144,8 @@ int gwalk(struct gmem *g, const struct gwalk_state *s, gva_t va, u32 access, gpa
 {
 	(void)g;
 	(void)s;
+	if (va == LOST_TABLE)
+		return -HV_EIO;
 	if ((va >= NOT_THERE && va < READ_ONLY) || va >= RO_END) {
 		*fault = (struct gwalk_fault){VEC_PF, access & (GWALK_WRITE | GWALK_EXEC), va};
 		return -HV_EFAULT;
@@ -679,6 +682,8 @@ static void test_not_ours(void **state)
 	assert_int_equal(emul_operand_read(&m.e, &insn, &insn.dst, &v), EMUL_UNHANDLED);
 	insn = (struct emul_insn){.opcode = 0xff};
 	assert_int_equal(emul_exec(&m.e, &insn, 1), EMUL_UNHANDLED);
+	m.gpr[RBX] = LOST_TABLE;
+	assert_int_equal(RUN(0x8b, 0x03), EMUL_UNHANDLED);
 	insn = (struct emul_insn){.opcode = EMUL_INVALID};
 	assert_int_equal(emul_exec(&m.e, &insn, 1), EMUL_UNHANDLED);
 }

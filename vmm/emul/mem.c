@@ -7,6 +7,7 @@
  */
 #include <arch/regs.h>
 #include <vmm/emul.h>
+#include <vmm/errno.h>
 #include <vmm/string.h>
 
 #include "internal.h"
@@ -82,6 +83,14 @@ static bool aligned_or_unchecked(const struct emul_exec *e, u64 la, unsigned siz
 	       !(e->walk.rflags & RFLAGS_AC);
 }
 
+/* A guest whose page tables lie outside its memory is past help. */
+static enum emul_result translate(struct emul_exec *e, u64 la, u32 access, gpa_t *gpa, u64 *left)
+{
+	int err = gwalk(e->gmem, &e->walk, la, access, gpa, left, &e->fault);
+
+	return !err ? EMUL_DONE : err == -HV_EFAULT ? EMUL_FAULT : EMUL_UNHANDLED;
+}
+
 enum emul_result emul_mem_map(struct emul_exec *e, unsigned seg, u64 offset, unsigned size,
 			      bool write, struct emul_ref *ref)
 {
@@ -94,8 +103,9 @@ enum emul_result emul_mem_map(struct emul_exec *e, unsigned seg, u64 offset, uns
 		return r;
 	if (!aligned_or_unchecked(e, la, size))
 		return fault(e, VEC_AC);
-	if (gwalk(e->gmem, &e->walk, la, access, &ref->gpa[0], &left, &e->fault))
-		return EMUL_FAULT;
+	r = translate(e, la, access, &ref->gpa[0], &left);
+	if (r != EMUL_DONE)
+		return r;
 	ref->len[0] = (u8)MIN(left, size);
 	ref->len[1] = (u8)(size - ref->len[0]);
 	if (ref->len[1] == 0)
@@ -103,9 +113,7 @@ enum emul_result emul_mem_map(struct emul_exec *e, unsigned seg, u64 offset, uns
 	la += ref->len[0];
 	if (e->mode != EMUL_MODE64)
 		la = (u32)la;
-	if (gwalk(e->gmem, &e->walk, la, access, &ref->gpa[1], &left, &e->fault))
-		return EMUL_FAULT;
-	return EMUL_DONE;
+	return translate(e, la, access, &ref->gpa[1], &left);
 }
 
 /* Devices take 1, 2, 4 or 8 bytes: what a page boundary leaves of an operand is cut into such pieces. */
