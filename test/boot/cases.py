@@ -2,7 +2,7 @@
 """The boot matrix: a row per case. What the words mean is in test/harness/bootcase.py."""
 import os
 
-from harness.bootcase import BANNER, Boot, Expect, Idle, Paste, Send
+from harness.bootcase import BANNER, Boot, Expect, Idle, Paste, Screen, Send
 from harness.emulator import Machine
 
 # ---- Machines ----
@@ -97,6 +97,13 @@ CASES = [
 
     # A halted guest halts the host's CPU.
     Boot("idle/svm", MAX, (HELLO, Idle()), elf="havoc.elf"),
+
+    # A machine without a serial port: the screen alone, from GRUB's graphics or the firmware's.
+    Boot("screen/bios", MAX, (Screen(),), elf="havoc.elf", options="console=none", never=(BANNER, "Linux version")),
+    Boot("screen/uefi", qemu(firmware="uefi"), (Screen(),), elf="havoc.elf", options="console=none",
+         never=(BANNER, "Linux version"), cost=40),
+    Boot("screen/com2", qemu(extra=("-serial", "null")), (Screen(),), elf="havoc.elf", options="console=com2",
+         never=(BANNER, "Linux version")),
 
     # Typing; power.
     shell("shell/svm-max", MAX,

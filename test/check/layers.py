@@ -13,7 +13,8 @@ import re
 import subprocess
 import sys
 
-# folder -> the folders whose symbols it may use. Its own always; `host`: what vmm/host.h declares.
+# folder -> the folders (or single files) whose symbols it may use. Its own always; `host`: what vmm/host.h
+# declares; `panic`: of that only host_panic(), which hv_assert() calls; `gen`, `link`: made by the build, the linker.
 LAYERS = {
     "vmm/lib": {"host"},
     "vmm/mem": {"vmm/lib", "host"},
@@ -21,11 +22,11 @@ LAYERS = {
     "vmm/dev": {"vmm/lib", "panic"},
     "vmm/irq": {"vmm/lib", "vmm/dev", "panic"},
     "vmm/load": {"vmm/lib", "vmm/mem", "gen", "panic"},
-    "vmm/machine": {"vmm/lib", "vmm/mem", "vmm/dev", "vmm/irq", "vmm/load", "host"},
-    "vmm/core": {"vmm/lib", "vmm/mem", "vmm/emul", "vmm/dev", "vmm/irq", "vmm/load", "vmm/machine", "host"},
+    "vmm/core": {"vmm/lib", "vmm/mem", "vmm/emul", "vmm/dev", "vmm/irq", "vmm/load", "vmm/machine/machine.c", "host"},
+    "vmm/machine": {"vmm/lib", "vmm/mem", "vmm/dev", "vmm/irq", "vmm/load", "vmm/core", "host"},
     "arch/vmx": {"vmm/lib", "vmm/mem", "vmm/core", "host", "arch/host"},
     "arch/svm": {"vmm/lib", "vmm/mem", "vmm/core", "host", "arch/host"},
-    "arch/host": {"vmm/lib", "vmm/mem", "gen", "link", "boot"},
+    "arch/host": {"vmm/lib", "vmm/mem", "vmm/dev/clock.c", "gen", "link", "boot"},
     "boot": None,  # everything: it wires all together
     "gen": set(),
 }
@@ -98,7 +99,7 @@ def check_symbols(metal):
         for name in sorted(undefined[source]):
             home = owner.get(name)
             target = layer_of(home) if home else "link"
-            if target == layer or target in allowed:
+            if target == layer or target in allowed or home in allowed:
                 continue
             if name in host and ("host" in allowed or (name == "host_panic" and "panic" in allowed)):
                 continue

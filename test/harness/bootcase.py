@@ -58,6 +58,13 @@ class Idle:
 
 
 @dataclass(frozen=True)
+class Screen:
+    """Lines go on appearing on the screen (QEMU only)."""
+
+    pictures: int = 4
+
+
+@dataclass(frozen=True)
 class Boot:
     name: str
     machine: Machine
@@ -150,6 +157,21 @@ class Driver:
         if share < step.share:
             self.fail("the host CPU is halted in only %d %% of the samples" % (100 * share))
 
+    def screen(self, step):
+        path = os.path.join(self.running.folder, "screen.ppm")
+        seen = set()
+        deadline = time.monotonic() + (60 + self.grace) * self.env.scale
+        while len(seen) < step.pictures:
+            if time.monotonic() > deadline:
+                self.fail("the screen shows %d different pictures with text, not %d" % (len(seen), step.pictures))
+            time.sleep(0.5)
+            self.running.execute("screendump", filename=os.path.abspath(path))
+            with open(path, "rb") as f:
+                picture = f.read()
+            # What a boot loader shows is less than this.
+            if len(picture) - picture.count(0) > 5000:
+                seen.add(hash(picture))
+
     def end(self):
         ends = self.boot.ends
         limit = 60 * self.env.scale
@@ -173,7 +195,7 @@ class Driver:
                 self.fail("the CPU was to be halted, but runs")
 
     def run(self):
-        actions = {Expect: self.expect, Send: self.send, Paste: self.paste, Idle: self.idle}
+        actions = {Expect: self.expect, Send: self.send, Paste: self.paste, Idle: self.idle, Screen: self.screen}
         for step in self.boot.steps:
             actions[type(step)](step)
         self.end()
