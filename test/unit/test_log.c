@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* vmm/lib/log.c: prefix, levels, hostile text, the ring. */
+/* SOURCES: vmm/lib/log.c vmm/lib/fmt.c test/mock/host.c */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <vmm/log.h>
+#include "test/mock/mock.h"
+
+static int setup(void **state)
+{
+	(void)state;
+	mock_host_reset();
+	log_set_level(LOG_INFO);
+	return 0;
+}
+
+static void test_line(void **state)
+{
+	(void)state;
+	log_info("hello %d", 42);
+	assert_string_equal(mock_host.console, "havoc: hello 42\r\n");
+}
+
+static void test_levels(void **state)
+{
+	(void)state;
+	assert_int_equal(log_get_level(), LOG_INFO);
+	log_debug("not this");
+	assert_int_equal(mock_host.console_len, 0);
+	log_set_level(LOG_DEBUG);
+	log_debug("this");
+	assert_true(mock_host_console_has("havoc: this\r\n"));
+	log_set_level(LOG_ERR);
+	log_warn("no warning");
+	log_err("an error");
+	assert_false(mock_host_console_has("no warning"));
+	assert_true(mock_host_console_has("havoc: an error\r\n"));
+}
+
+struct seen {
+	unsigned lines;
+	char first[400], last[400];
+	size_t longest;
+};
+
+static void see(void *arg, const char *line, size_t len)
+{
+	struct seen *s = arg;
+
+	assert_int_equal(strlen(line), len);
+	if (!s->lines++)
+		snprintf(s->first, sizeof(s->first), "%s", line);
+	snprintf(s->last, sizeof(s->last), "%s", line);
+	s->longest = len > s->longest ? len : s->longest;
+}
+
+static void test_replay(void **state)
+{
+	struct seen s = {0};
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) /* far more than the ring holds */
+		log_debug("line %d of many, so that the ring wraps more than once", i);
+	log_replay(5, see, &s);
+	assert_int_equal(s.lines, 5);
+	assert_string_equal(s.first, "line 995 of many, so that the ring wraps more than once");
+	assert_string_equal(s.last, "line 999 of many, so that the ring wraps more than once");
+	memset(&s, 0, sizeof(s));
+	log_replay(100000, see, &s);
+	assert_true(s.lines > 100 && s.lines < 200);
+	/* The oldest is a whole line. */
+	assert_memory_equal(s.first, "line ", 5);
+	memset(&s, 0, sizeof(s));
+	log_replay(0, see, &s);
+	assert_int_equal(s.lines, 0);
+}
+
+static void test_hostile_text(void **state)
+{
+	char longest[2000];
+	struct seen s = {0};
+
+	(void)state;
+	log_info("a\x1b[2Jb\r\nhavoc: forged\tz\x7f");
+	assert_string_equal(mock_host.console, "havoc: a?[2Jb??havoc: forged z?\r\n");
+	mock_host_console_clear();
+	memset(longest, 'q', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	log_info("%s", longest);
+	assert_true(mock_host.console_len < 400);
+	assert_int_equal(mock_host.console[mock_host.console_len - 1], '\n');
+	log_replay(1, see, &s);
+	assert_int_equal(s.lines, 1);
+	assert_int_equal(s.longest, 319);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_line, setup),
+		cmocka_unit_test_setup(test_levels, setup),
+		cmocka_unit_test_setup(test_replay, setup),
+		cmocka_unit_test_setup(test_hostile_text, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
