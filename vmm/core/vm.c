@@ -40,6 +40,13 @@ static const struct pt_mem npt_mem = {
 
 /* ---- Creation ----------------------------------------------------------------------------- */
 
+/* The tables first: no table may map memory that is no longer the guest's. */
+static void destroy_memory(struct vm *vm)
+{
+	pt_destroy(&vm->npt);
+	gmem_destroy(&vm->gmem);
+}
+
 static int create_memory(struct vm *vm, u64 mem, struct load_error *why)
 {
 	int ret = machine_describe(&vm->machine, vm->name, vm->cpus, mem);
@@ -62,16 +69,9 @@ static int create_memory(struct vm *vm, u64 mem, struct load_error *why)
 		      "the guest is to have %llu MiB of memory, and %llu MiB are free: choose a smaller mem=, or add memory",
 		      (unsigned long long)(mem >> 20),
 		      (unsigned long long)(host_mem_free_bytes() >> 20));
-		gmem_destroy(&vm->gmem);
-		pt_destroy(&vm->npt);
+		destroy_memory(vm);
 	}
 	return ret;
-}
-
-static void destroy_memory(struct vm *vm)
-{
-	gmem_destroy(&vm->gmem);
-	pt_destroy(&vm->npt);
 }
 
 static int create_devices(struct vm *vm)
