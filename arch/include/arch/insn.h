@@ -132,6 +132,10 @@ static inline void invlpg(const void *va)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
 }
+static inline void mfence(void)
+{
+	__asm__ volatile("mfence" : : : "memory");
+}
 static inline void wbinvd(void)
 {
 	__asm__ volatile("wbinvd" : : : "memory");
@@ -166,9 +170,34 @@ static inline void ltr(u16 sel)
 {
 	__asm__ volatile("ltr %0" : : "r"(sel) : "memory");
 }
+/* What a VM exit took in place of the host's own handlers: runs them, and their IRET ends the blocking of NMIs. */
+static inline void int_nmi(void)
+{
+	__asm__ volatile("int $2" : : : "memory");
+}
+static inline void int_machine_check(void)
+{
+	__asm__ volatile("int $18" : : : "memory");
+}
 static inline void lldt(u16 sel)
 {
 	__asm__ volatile("lldt %0" : : "r"(sel) : "memory");
+}
+/* All segment registers at once, after LGDT: CS by a far return, FS and GS to null. */
+static inline void load_segments(u16 code, u16 data)
+{
+	__asm__ volatile("pushq %0\n\t"
+			 "leaq 1f(%%rip), %%rax\n\t"
+			 "pushq %%rax\n\t"
+			 "lretq\n"
+			 "1:\tmovw %w1, %%ds\n\t"
+			 "movw %w1, %%es\n\t"
+			 "movw %w1, %%ss\n\t"
+			 "movw %w2, %%fs\n\t"
+			 "movw %w2, %%gs"
+			 :
+			 : "r"((u64)code), "r"(data), "r"((u16)0)
+			 : "rax", "memory");
 }
 static inline u16 str_sel(void)
 {
@@ -230,6 +259,13 @@ static inline int vmptrld(const u64 *pa)
 	bool cf, zf;
 	__asm__ volatile("vmptrld %2" : "=@ccc"(cf), "=@ccz"(zf) : "m"(*pa) : "memory");
 	return cf ? 1 : zf ? 2 : 0;
+}
+/* The current VMCS, ~0 if there is none. */
+static inline u64 vmptrst(void)
+{
+	u64 pa;
+	__asm__ volatile("vmptrst %0" : "=m"(pa) : : "memory", "cc");
+	return pa;
 }
 static inline int vmread_checked(u64 field, u64 *value)
 {

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One run of a guest: what has to be done before the entry, the entry (run.S), and the fields of the exit. The core
+ * calls it through backend.h for each exit: it is the product's hot path, so only the fields that the exit's row asks for
+ * are read. SDM vol. 3 "VM Entries", "VM Exits", "VMX-Preemption Timer", "Caching Translation Information".
+ */
+#include <arch/insn.h>
+#include <arch/regs.h>
+#include <arch/vmx/vmx.h>
+#include <vmm/assert.h>
+#include <vmm/string.h>
+#include <vmm/vm.h>
+
+/* ---- Translations ----------------------------------------------------------------------------- */
+
+/* INVEPT and INVVPID types; single-context where the CPU has it. */
+#define INV_ONE 1
+#define INV_ALL 2
+
+static void drop_ept(struct vmx_vcpu *vx)
+{
+	bool one = vx->caps.ept_vpid & EPT_CAP_INVEPT_ONE;
+
+	hv_assert(invept(one ? INV_ONE : INV_ALL, (struct inv_desc){one ? vx->eptp : 0, 0}) == 0);
+}
+
+/* Without VPIDs every entry and exit drops them. */
+static void drop_vpid(struct vmx_vcpu *vx)
+{
+	bool one = vx->caps.ept_vpid & EPT_CAP_INVVPID_ONE;
+
+	if (vx->caps.control[VMX_PROC2] & PROC2_VPID)
+		hv_assert(invvpid(one ? INV_ONE : INV_ALL,
+				  (struct inv_desc){one ? vx->vpid : 0, 0}) == 0);
+}
+
+void vmx_flush(struct vcpu *v)
+{
+	((struct vmx_vcpu *)v->backend)->dirty |= VMX_DIRTY_EPT;
+}
+
+/* ---- Run ------------------------------------------------------------------------------------- */
+
+static void clean_up(struct vcpu *v)
+{
+	struct vmx_vcpu *vx = v->backend;
+	u32 dirty = vx->dirty;
+
+	vx->dirty = 0;
+	if (dirty & VMX_DIRTY_EPT)
+		drop_ept(vx);
+	if (dirty & VMX_DIRTY_VPID)
+		drop_vpid(vx);
+	if (dirty & VMX_DIRTY_PDPTE)
+		vmx_load_pdptes(v);
+}
+
+static void set_pin(struct vmx_vcpu *vx, u32 pin)
+{
+	vx->pin = pin;
+	vmwrite(VMCS_PIN_CONTROLS, pin);
+}
+
+/*
+ * The VMX-preemption timer counts down once for every 2^rate ticks of the TSC; 0 exits before the guest's
+ * first instruction. A deadline beyond its 32 bits ends the run early, which costs an exit and nothing else.
+ */
+static void arm_timer(struct vmx_vcpu *vx, u64 deadline)
+{
+	u64 now, left;
+
+	if (deadline == HOST_TIMER_OFF || !(vx->caps.control[VMX_PIN] & PIN_TIMER)) {
+		if (unlikely(vx->pin & PIN_TIMER))
+			set_pin(vx, vx->pin & ~(u32)PIN_TIMER);
+		return;
+	}
+	if (unlikely(!(vx->pin & PIN_TIMER)))
+		set_pin(vx, vx->pin | PIN_TIMER);
+	now = host_ticks();
+	left = 0;
+	if (deadline > now)
+		left = ((deadline - now) >> (vx->caps.misc & VMX_MISC_TIMER_RATE)) + 1;
+	vmwrite(VMCS_PREEMPTION_TIMER, MIN(left, 0xffffffffULL));
+}
+
+/* The fields of the rarer exits. */
+static void read_more(struct vmx_vcpu *vx, u32 need, struct vmx_raw *raw)
+{
+	if (need & NEED_GPA)
+		raw->gpa = vmread(VMCS_GUEST_PHYSICAL);
+	if (need & NEED_INTR) {
+		raw->intr_info = (u32)vmread(VMCS_EXIT_INTR_INFO);
+		if (raw->intr_info & INTR_HAS_ERROR)
+			raw->intr_error = (u32)vmread(VMCS_EXIT_INTR_ERROR);
+	}
+	if (need & NEED_VECTORING) {
+		raw->vectoring_info = (u32)vmread(VMCS_VECTORING_INFO);
+		if (unlikely(raw->vectoring_info & INTR_VALID)) {
+			raw->vectoring_error = (u32)vmread(VMCS_VECTORING_ERROR);
+			raw->length = (u32)vmread(VMCS_EXIT_INSN_LEN);
+		}
+		/* An IRET that unblocked NMIs did not finish: they stay blocked. */
+		if (unlikely(vmx_exit_unblocked_nmi(raw)))
+			vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
+				vmread(VMCS_GUEST_INTERRUPTIBILITY) | GUEST_BLOCK_NMI);
+	}
+	if (need & NEED_INSN_INFO)
+		raw->insn_info = vx->caps.basic & VMX_BASIC_INOUT_INFO ?
+					 (u32)vmread(VMCS_EXIT_INSN_INFO) :
+					 0xffffffff;
+}
+
+#define DR6_DB_BITS (GENMASK(3, 0) | DR6_BD | DR6_BS)
+#define DR6_BD      BIT(13)
+
+/*
+ * An intercepted exception. #DB: the CPU has not updated DR6 and DR7 (SDM "Exceptions: Debug"), and injection
+ * will not, so it is done here; the core then gives the exception to the guest. INT1 is a trap: RIP goes
+ * past it.
+ */
+static void finish_exception(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+	u32 type = (u32)field_get(INTR_TYPE, raw->intr_info);
+
+	if (exit->exc.vector == VEC_MC) {
+		int_machine_check();
+		exit->kind = EXIT_NONE;
+	}
+	if (exit->exc.vector != VEC_DB)
+		return;
+	if (type == INTR_PRIV_SOFT)
+		vmwrite(VMCS_GUEST_RIP, vmread(VMCS_GUEST_RIP) + vmread(VMCS_EXIT_INSN_LEN));
+	write_dr6((read_dr6() & ~GENMASK(3, 0)) | (raw->qualification & DR6_DB_BITS));
+	vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);
+}
+
+/* VMfail, or a state that the CPU refused. */
+static void entry_failed(struct vmx_vcpu *vx, int failure, u32 reason, struct vm_exit *exit)
+{
+	if (failure)
+		vmx_log_insn_failure(vx, failure);
+	else
+		vmx_log_entry_failure(vx, reason);
+	if (!failure && (reason & REASON_BASIC) == REASON_ENTRY_MCE)
+		int_machine_check();
+	memset(exit, 0, sizeof(*exit));
+	exit->kind = EXIT_ENTRY_FAILED;
+	exit->raw = failure ? vmread(VMCS_INSN_ERROR) : reason;
+	/* What was to be injected is still in the field. */
+	vmwrite(VMCS_ENTRY_INTR_INFO, 0);
+}
+
+void vmx_run(struct vcpu *v, u64 deadline, struct vm_exit *exit)
+{
+	struct vmx_vcpu *vx = v->backend;
+	struct vmx_raw raw;
+	u32 need;
+	int failure;
+
+	if (unlikely(vx->dirty))
+		clean_up(v);
+	arm_timer(vx, deadline);
+	failure = vmx_enter(v->gpr, &vx->entry);
+	raw.reason = failure ? REASON_ENTRY_FAILED : (u32)vmread(VMCS_EXIT_REASON);
+	if (unlikely(raw.reason & REASON_ENTRY_FAILED)) {
+		entry_failed(vx, failure, raw.reason, exit);
+		return;
+	}
+	vx->entry.launched = 1;
+	raw.reason &= REASON_BASIC;
+	need = vmx_exit_row(raw.reason)->need;
+	if (need & NEED_LENGTH)
+		raw.length = (u32)vmread(VMCS_EXIT_INSN_LEN);
+	if (need & NEED_QUALIFICATION) {
+		raw.qualification = vmread(VMCS_EXIT_QUALIFICATION);
+		if (raw.reason == REASON_IO && unlikely(raw.qualification & IO_STRING))
+			need |= NEED_INSN_INFO;
+	}
+	if (need & ~(u32)(NEED_LENGTH | NEED_QUALIFICATION))
+		read_more(vx, need, &raw);
+	vmx_decode(&raw, exit);
+	if (unlikely(exit->kind == EXIT_EXCEPTION))
+		finish_exception(&raw, exit);
+	else if (unlikely(exit->kind == EXIT_NMI))
+		int_nmi();
+}
