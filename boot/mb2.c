@@ -26,11 +26,11 @@ enum {
 #define MB2_MEM_AVAILABLE 1
 
 /* EFI memory descriptors */
-#define EFI_DESC_MIN	 40
-#define EFI_ATTR_WB	 BIT(3)
-#define EFI_ATTR_SP	 BIT(18) /* "specific purpose": for a driver that knows it */
-#define EFI_LOADER_CODE	 1
-#define EFI_BOOT_DATA	 4
+#define EFI_DESC_MIN     40
+#define EFI_ATTR_WB      BIT(3)
+#define EFI_ATTR_SP      BIT(18) /* "specific purpose": for a driver that knows it */
+#define EFI_LOADER_CODE  1
+#define EFI_BOOT_DATA    4
 #define EFI_CONVENTIONAL 7
 
 /* One tag: its contents, after the header of 8 bytes. */
@@ -125,7 +125,8 @@ static void parse_efi_mmap(struct boot_info *info, const struct tag *t)
 			info->dropped++;
 			continue;
 		}
-		mem_add(info, get64(d + 8), pages << PAGE_SHIFT, efi_is_ram(get32(d), get64(d + 32)));
+		mem_add(info, get64(d + 8), pages << PAGE_SHIFT,
+			efi_is_ram(get32(d), get64(d + 32)));
 	}
 }
 

@@ -14,10 +14,10 @@
 /* No sane loader passes more; a size beyond it is refused. */
 #define MB2_SIZE_MAX MiB(1)
 
-#define BOOT_MEM_MAX	 384
+#define BOOT_MEM_MAX     384
 #define BOOT_MODULES_MAX 32
 #define BOOT_STRINGS_MAX 8192
-#define BOOT_RSDP_MAX	 36
+#define BOOT_RSDP_MAX    36
 
 /* A range of physical memory. What is not RAM is not to be touched, whatever the firmware calls it. */
 struct boot_mem {
@@ -33,25 +33,31 @@ struct boot_module {
 };
 
 /* Type of the framebuffer, the values of the Multiboot2 specification. */
-enum boot_fb_type { BOOT_FB_INDEXED = 0, BOOT_FB_RGB = 1, BOOT_FB_EGA_TEXT = 2, BOOT_FB_NONE = 0xff };
+enum boot_fb_type {
+	BOOT_FB_INDEXED = 0,
+	BOOT_FB_RGB = 1,
+	BOOT_FB_EGA_TEXT = 2,
+	BOOT_FB_NONE = 0xff
+};
 
 struct boot_fb {
 	u8 type; /* enum boot_fb_type */
 	u8 bpp;
 	u64 addr;
-	u32 pitch; /* bytes */
+	u32 pitch;         /* bytes */
 	u32 width, height; /* pixels; characters if text */
 	u8 red_pos, red_bits, green_pos, green_bits, blue_pos, blue_bits;
 };
 
 struct boot_info {
 	char cmdline[CONFIG_CMDLINE_MAX];
-	struct boot_mem mem[BOOT_MEM_MAX]; /* in the loader's order; ranges may overlap: not RAM wins */
+	struct boot_mem
+		mem[BOOT_MEM_MAX]; /* in the loader's order; ranges may overlap: not RAM wins */
 	unsigned mem_count;
 	struct boot_module module[BOOT_MODULES_MAX];
 	unsigned module_count;
 	u8 rsdp[BOOT_RSDP_MAX]; /* the newest that was given */
-	unsigned rsdp_len;	/* 0: none */
+	unsigned rsdp_len;      /* 0: none */
 	struct boot_fb fb;
 	bool efi;
 	u64 efi_system_table; /* 0: none; valid for 64-bit firmware only */

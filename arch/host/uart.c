@@ -8,16 +8,25 @@
 #include <arch/insn.h>
 #include <vmm/types.h>
 
-enum { UART_DATA = 0, UART_IER = 1, UART_IIR = 2, UART_FCR = 2, UART_LCR = 3, UART_MCR = 4, UART_LSR = 5, UART_SCR = 7 };
+enum {
+	UART_DATA = 0,
+	UART_IER = 1,
+	UART_IIR = 2,
+	UART_FCR = 2,
+	UART_LCR = 3,
+	UART_MCR = 4,
+	UART_LSR = 5,
+	UART_SCR = 7
+};
 
-#define IER_RX	     BIT(0)
-#define IER_TX	     BIT(1)
+#define IER_RX       BIT(0)
+#define IER_TX       BIT(1)
 #define IIR_NONE     BIT(0)
 #define IIR_FIFO     GENMASK(7, 6)
 #define FCR_ENABLE   BIT(0)
 #define FCR_CLEAR    GENMASK(2, 1)
 #define FCR_TRIGGER8 BIT(7)
-#define LCR_8N1	     0x03
+#define LCR_8N1      0x03
 #define LCR_DLAB     BIT(7)
 #define MCR_DTR_RTS  GENMASK(1, 0)
 #define MCR_OUT2     BIT(3) /* on a PC it gates the interrupt line */

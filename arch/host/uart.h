@@ -17,7 +17,7 @@ struct uart {
 	bool sync; /* there is no interrupt: every write waits until the ring is empty */
 	bool dead; /* it has stopped taking characters: output is dropped */
 	u8 ier;
-	u8 fifo; /* characters it takes when its transmitter is empty */
+	u8 fifo;              /* characters it takes when its transmitter is empty */
 	u32 tx_head, tx_tail; /* free-running */
 	u8 tx[UART_TX_RING];
 };

@@ -10,7 +10,7 @@
 
 #define SEL_CODE 0x08
 #define SEL_DATA 0x10
-#define SEL_TSS	 0x18 /* 16 bytes */
+#define SEL_TSS  0x18 /* 16 bytes */
 
 #define GDT_CODE64 0x00af9b000000ffffULL /* present, accessed, L */
 #define GDT_DATA   0x00cf93000000ffffULL

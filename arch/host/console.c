@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host's consoles: what is written goes to the serial port and the screen alike; what is typed comes from the
+ * serial port, by interrupt, into a ring from which guests' UARTs take it. Implements the console part of
+ * vmm/host.h. One CPU, interrupts off: no locking.
+ */
+#include "arch/host/console.h"
+
+#include "arch/host/host.h"
+
+#include <vmm/host.h>
+#include <vmm/log.h>
+#include <vmm/string.h>
+
+#define VGA_TEXT_PA   0xb8000
+#define VGA_TEXT_SIZE KiB(32)
+
+void console_serial_init(struct console *c, u16 port, u32 speed)
+{
+	(void)uart_init(&c->uart, port, speed);
+}
+
+static void replay_line(void *arg, const char *line, size_t len)
+{
+	screen_write(arg, "havoc: ", 7);
+	screen_write(arg, line, len);
+	screen_write(arg, "\r\n", 2);
+}
+
+/* What was logged before the screen was there is not lost for it. */
+static void screen_attached(struct console *c, hpa_t pa, u64 size)
+{
+	c->screen.pa = pa;
+	c->screen.size = size;
+	log_replay(SCREEN_ROWS_MAX, replay_line, &c->screen);
+}
+
+void console_screen_fb(struct console *c, const struct fb_params *p)
+{
+	u64 size;
+	void *mem;
+
+	if (c->screen.ops || !fbcon_usable(p, &size))
+		return;
+	mem = paging_map_phys(p->addr, size, PT_READ | PT_WRITE, PT_WC);
+	if (!mem)
+		return;
+	fbcon_attach(&c->screen, p, mem);
+	screen_attached(c, p->addr, size);
+}
+
+void console_screen_vga(struct console *c, unsigned cols, unsigned rows)
+{
+	void *mem;
+
+	if (c->screen.ops || !cols || !rows || (u64)cols * rows * 2 > VGA_TEXT_SIZE)
+		return;
+	mem = paging_map_phys(VGA_TEXT_PA, VGA_TEXT_SIZE, PT_READ | PT_WRITE, PT_WC);
+	if (!mem)
+		return;
+	vgacon_attach(&c->screen, mem, cols, rows);
+	screen_attached(c, VGA_TEXT_PA, VGA_TEXT_SIZE);
+}
+
+static void console_take(void *ctx, u8 byte)
+{
+	struct console *c = ctx;
+
+	if (c->rx_head - c->rx_tail == CONSOLE_RX_RING) {
+		c->rx_lost++;
+		return;
+	}
+	c->rx[c->rx_head++ % CONSOLE_RX_RING] = byte;
+}
+
+void console_service(struct console *c)
+{
+	u32 before = c->rx_head;
+
+	uart_service(&c->uart, console_take, c);
+	if (c->rx_head != before && c->listener)
+		c->listener(c->listener_arg);
+}
+
+void console_flush(struct console *c)
+{
+	uart_flush(&c->uart);
+}
+
+void host_console_write(const char *text, size_t len)
+{
+	uart_write(&host.console.uart, text, len);
+	screen_write(&host.console.screen, text, len);
+}
+
+size_t host_console_read(u8 *buf, size_t max)
+{
+	struct console *c = &host.console;
+	size_t n = 0;
+
+	while (n < max && c->rx_tail != c->rx_head)
+		buf[n++] = c->rx[c->rx_tail++ % CONSOLE_RX_RING];
+	return n;
+}
+
+void host_console_listen(void (*fn)(void *arg), void *arg)
+{
+	host.console.listener = fn;
+	host.console.listener_arg = arg;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The host's consoles behind host_console_*(): one serial port, one screen, either of which may be missing; and what
+ * was typed on the serial line.
+ */
+#ifndef ARCH_HOST_CONSOLE_H
+#define ARCH_HOST_CONSOLE_H
+
+#include "arch/host/screen.h"
+#include "arch/host/uart.h"
+
+#define CONSOLE_RX_RING KiB(4) /* a power of two */
+
+struct console {
+	struct uart uart;
+	struct screen screen;
+	u32 rx_head, rx_tail; /* free-running */
+	u64 rx_lost;
+	void (*listener)(void *arg);
+	void *listener_arg;
+	u8 rx[CONSOLE_RX_RING];
+};
+
+void console_serial_init(struct console *c, u16 port, u32 speed);
+/* The screen; nothing happens if there is none that can be used. May come before or after paging_init(). */
+void console_screen_fb(struct console *c, const struct fb_params *p);
+void console_screen_vga(struct console *c, unsigned cols, unsigned rows);
+/* Something may have arrived at the serial port, or room may be there to send. */
+void console_service(struct console *c);
+/* Everything written has left the machine. */
+void console_flush(struct console *c);
+
+#endif

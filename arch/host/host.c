@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine's one struct host, and the parts of vmm/host.h that are about memory: which physical memory there is,
+ * who gets it, where it is mapped. Called by boot/main.c at the start, by everybody afterwards. docs/memory-map.md.
+ */
+#include "arch/host/host.h"
+
+#include <arch/insn.h>
+#include <vmm/assert.h>
+#include <vmm/errno.h>
+#include <vmm/host.h>
+#include <vmm/log.h>
+#include <vmm/string.h>
+
+/* The first MiB is left alone: firmware uses it behind its own map's back. */
+#define LOW_MEMORY_END MiB(1)
+
+struct host host;
+
+void host_init(u64 load_delta, u64 entry_tsc)
+{
+	u32 r[4];
+
+	host.load_delta = load_delta;
+	host.entry_tsc = entry_tsc;
+	host.cpu.deadline = HOST_TIMER_OFF;
+	host.cpu.console_poll = HOST_TIMER_OFF;
+	host.phys_bits = 36;
+	host_cpuid(0x80000000, 0, r);
+	if (r[0] >= 0x80000008) {
+		host_cpuid(0x80000008, 0, r);
+		host.phys_bits = (u8)MIN(r[0] & 0xff, 52u);
+	}
+	page_alloc_init(&host.pages, host_va);
+}
+
+/* ---- The memory map -------------------------------------------------------------------------------------------- */
+
+/* Beyond this nothing can be mapped. */
+static hpa_t ram_limit(void)
+{
+	return MIN(BIT(host.phys_bits), LAYOUT_DIRECT_END - LAYOUT_DIRECT_VA);
+}
+
+void memory_add_ram(hpa_t base, u64 size)
+{
+	hpa_t limit = ram_limit();
+
+	if (base >= limit)
+		return;
+	if (page_alloc_add(&host.pages, base, MIN(size, limit - base)))
+		log_warn(
+			"the firmware's memory map has too many pieces: some memory will not be used");
+}
+
+void memory_add_reserved(hpa_t base, u64 size)
+{
+	hpa_t limit = ram_limit();
+
+	if (base < limit)
+		memory_keep(base, MIN(size, limit - base));
+}
+
+void memory_map_done(void)
+{
+	host.ram_count = host.pages.count;
+	memcpy(host.ram, host.pages.free, host.ram_count * sizeof(host.ram[0]));
+	host.ram_bytes = host.pages.free_bytes;
+	memory_keep(0, LOW_MEMORY_END);
+	memory_keep(host_pa(image_start), (u64)(image_end - image_start));
+}
+
+void memory_keep(hpa_t base, u64 size)
+{
+	int ret = page_alloc_reserve(&host.pages, base, size);
+
+	hv_assert(ret == 0);
+}
+
+/* ---- vmm/host.h: memory ------------------------------------------------------------------------------------------ */
+
+int host_mem_alloc(u64 size, u64 align, hpa_t *out)
+{
+	return page_alloc_get(&host.pages, size, align, out);
+}
+
+void host_mem_free(hpa_t pa, u64 size)
+{
+	page_alloc_put(&host.pages, pa, size);
+}
+
+u64 host_mem_free_bytes(void)
+{
+	return host.pages.free_bytes;
+}
+
+void *host_page_zalloc(void)
+{
+	hpa_t pa;
+
+	if (page_alloc_get(&host.pages, PAGE_SIZE, PAGE_SIZE, &pa))
+		return NULL;
+	return memset(host_va(pa), 0, PAGE_SIZE);
+}
+
+void host_page_free(void *page)
+{
+	page_alloc_put(&host.pages, host_pa(page), PAGE_SIZE);
+}
+
+void *host_va(hpa_t pa)
+{
+	return (void *)(LAYOUT_DIRECT_VA + pa);
+}
+
+hpa_t host_pa(const void *va)
+{
+	u64 a = (u64)va;
+
+	if (a >= LAYOUT_IMAGE_VA)
+		return a - LAYOUT_IMAGE_VA + host.load_delta;
+	return a - LAYOUT_DIRECT_VA;
+}
+
+/* ---- vmm/host.h: CPU ---------------------------------------------------------------------------------------------- */
+
+void host_cpuid(u32 leaf, u32 subleaf, u32 out[4])
+{
+	cpuid_count(leaf, subleaf, out);
+}

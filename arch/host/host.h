@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine: struct host is all mutable state of arch/host, its struct pcpu what belongs to one CPU. Beside it the
+ * functions by which boot/main.c starts the machine, in the order in which it calls them, and what the files of
+ * arch/host offer one another. What vmm/ may ask for is in vmm/host.h, what the back ends may in arch/cpu.h.
+ */
+#ifndef ARCH_HOST_HOST_H
+#define ARCH_HOST_HOST_H
+
+#include "arch/host/acpi_tables.h"
+#include "arch/host/console.h"
+#include "arch/host/screen.h"
+
+#include <arch/desc.h>
+#include <arch/layout.h>
+#include <vmm/clock.h>
+#include <vmm/page_alloc.h>
+#include <vmm/pagetable.h>
+#include <vmm/types.h>
+
+/* Interrupt vectors of root mode; the exceptions have the first 32. */
+enum {
+	IRQ_VECTOR_FIRST = 32,
+	IRQ_VECTOR_CONSOLE = 0x30,
+	IRQ_VECTOR_TIMER = 0x40,
+	IRQ_VECTOR_KICK = 0xf0,
+	IRQ_VECTOR_APIC_ERROR = 0xfe,
+	IRQ_VECTOR_SPURIOUS = 0xff,
+	IRQ_VECTORS = 256,
+};
+
+/* Exceptions that get a stack of their own; IST n is stack n - 1. */
+enum { IST_DF = 1, IST_NMI, IST_MC, IST_PF, IST_COUNT = IST_PF };
+
+struct ist_stack {
+	u8 guard[LAYOUT_GUARD_SIZE];
+	u8 mem[LAYOUT_IST_STACK_SIZE];
+};
+
+struct lapic {
+	volatile u32 *mmio; /* NULL: x2APIC */
+	bool deadline_mode; /* the timer compares with the TSC itself */
+	u64 hz;             /* else: its input clock, after division by one */
+	u64 tick_mult;      /* and timer ticks per host tick, times 2^32 */
+	u32 id;
+};
+
+struct ioapic {
+	volatile u32 *mmio;
+	u32 gsi_base;
+	u32 pins;
+};
+
+/* One reading of all clocks. */
+struct time_sample {
+	u64 tsc;
+	u64 slack; /* TSC ticks within which the readings lie */
+	u32 ref;   /* of the reference clock */
+	u32 lapic;
+};
+
+struct timebase {
+	u64 tsc_hz;
+	s64 epoch_ns; /* Unix time at TSC 0 */
+	u16 pm_port;  /* the reference: the ACPI PM timer at this port; 0: PIT channel 2 */
+	u32 ref_mask;
+	u64 ref_hz;
+	struct time_sample first;
+};
+
+struct pcpu {
+	u64 gdt[5];
+	struct tss tss;
+	struct idt_gate idt[IRQ_VECTORS];
+	struct clock clock;
+	u64 deadline;     /* asked for by host_timer_arm() */
+	u64 console_poll; /* next look at a console without interrupt; HOST_TIMER_OFF: it has one */
+	u64 nmis;
+	u64 stray_irqs; /* interrupts that nobody asked for */
+	u64 apic_errors;
+};
+
+struct host {
+	u64 load_delta; /* physical - (virtual - LAYOUT_IMAGE_VA) of the image */
+	u64 entry_tsc;  /* at the first instruction */
+	u8 on_error;    /* enum end_action */
+	bool efi;
+	bool panicking;
+	u8 phys_bits;
+	u64 ram_bytes; /* all that the firmware calls RAM */
+	struct extent ram[PAGE_ALLOC_EXTENTS];
+	unsigned ram_count;
+	struct page_alloc pages;
+	struct pagetable pt; /* root NULL: still on the early tables */
+	struct acpi_info acpi;
+	struct timebase time;
+	struct lapic lapic;
+	struct ioapic ioapic[ACPI_IOAPICS_MAX];
+	unsigned ioapics;
+	struct pcpu cpu;
+	struct console console;
+};
+
+extern struct host host;
+
+/* Of the linker script; only their addresses mean anything. */
+extern const u8 image_start[], image_text_end[], image_rodata_end[], image_data_end[], image_end[];
+extern u8 host_stack_guard[], host_stack_top[];
+
+/* ---- Start of the machine, in this order ----------------------------------------------------------------------- */
+
+void host_init(u64 load_delta, u64 entry_tsc);
+
+/* RAM as the firmware reports it; what is reserved wins over what is RAM, so all of the one comes before the other. */
+void memory_add_ram(hpa_t base, u64 size);
+void memory_add_reserved(hpa_t base, u64 size);
+/* That was all of the map. From now on memory can be kept from being handed out, then allocated. */
+void memory_map_done(void);
+void memory_keep(hpa_t base, u64 size);
+
+/* Exceptions are caught from here on. */
+void idt_init(void);
+/* The final page tables. -HV_ENOMEM. */
+int paging_init(void) must_check;
+/* `efi`: address of the EFI system table, 0 if there is none; rsdp: a copy, len 0 if the loader gave none. */
+void acpi_init(const u8 *rsdp, size_t len, u64 efi);
+/* Legacy PIC off, local APIC on, I/O APICs masked. */
+void irq_init(void);
+/* Starts to measure the clocks, and ends it: false if there is no clock to measure by. */
+void time_start(void);
+bool time_finish(void) must_check;
+/* Console input by interrupt, or by polling where it has none. */
+void console_start(void);
+
+/* ---- Between the files of arch/host ----------------------------------------------------------------------------- */
+
+/*
+ * Physical memory that is not RAM, at its place in the direct map: [pa, pa + size) mapped if it is not yet. NULL if
+ * there can be nothing at that address, or no memory for tables.
+ */
+void *paging_map_phys(hpa_t pa, u64 size, u32 prot, enum pt_memtype type);
+/* Control registers and MSRs of root mode, the page tables aside. */
+void cpu_init_features(void);
+
+const struct acpi_mem *acpi_mem(void);
+
+void lapic_init(void);
+void lapic_eoi(void);
+bool lapic_in_service(u8 vector);
+void lapic_self_ipi(u8 vector);
+void lapic_timer_start_free(void); /* counts down from the top, for calibration */
+u32 lapic_timer_count(void);
+void lapic_timer_ready(u64 lapic_hz, u64 tsc_hz);
+void lapic_timer_set(u64 deadline); /* host ticks; HOST_TIMER_OFF */
+
+void ioapic_init(void);
+/* Sends ISA interrupt `irq` to this CPU as `vector`. False if no I/O APIC has such a pin. */
+bool ioapic_route_isa(u8 irq, u8 vector);
+
+void timer_interrupt(void);
+s64 rtc_read_ns(void);
+
+/* The end; see vmm/host.h for the rest. */
+_Noreturn void host_end(u8 action); /* enum end_action */
+
+/* An interrupt or exception, from trap.S. */
+struct trap_frame {
+	u64 r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
+	u64 vector, error;
+	u64 rip, cs, rflags, rsp, ss;
+};
+void trap_dispatch(struct trap_frame *f);
+_Noreturn void panic_trap(const struct trap_frame *f);
+
+extern const u8 trap_stubs[]; /* TRAP_STUB_SIZE bytes for each vector */
+#define TRAP_STUB_SIZE 16
+
+#endif

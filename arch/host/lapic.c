@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The real CPU's local APIC: in xAPIC or x2APIC mode, as the firmware left it, and never disabled: some CPUs would not
+ * take it back. Its timer is the CPU's one hardware timer. Called by irq.c and tsc.c. SDM vol. 3 "Advanced
+ * Programmable Interrupt Controller (APIC)"; APM vol. 2 the same.
+ */
+#include "arch/host/host.h"
+
+#include <arch/cpuid.h>
+#include <arch/insn.h>
+#include <arch/msr.h>
+#include <vmm/assert.h>
+#include <vmm/host.h>
+
+/* Register offsets of the xAPIC page; the x2APIC's MSR is MSR_X2APIC_FIRST + offset / 16. */
+enum {
+	LAPIC_ID = 0x20,
+	LAPIC_VERSION = 0x30,
+	LAPIC_TPR = 0x80,
+	LAPIC_EOI = 0xb0,
+	LAPIC_SVR = 0xf0,
+	LAPIC_ISR = 0x100,
+	LAPIC_ESR = 0x280,
+	LAPIC_LVT_CMCI = 0x2f0,
+	LAPIC_ICR_LOW = 0x300,
+	LAPIC_ICR_HIGH = 0x310,
+	LAPIC_LVT_TIMER = 0x320,
+	LAPIC_LVT_PERF = 0x340,
+	LAPIC_LVT_LINT0 = 0x350,
+	LAPIC_LVT_LINT1 = 0x360,
+	LAPIC_LVT_ERROR = 0x370,
+	LAPIC_TIMER_ICR = 0x380,
+	LAPIC_TIMER_CCR = 0x390,
+	LAPIC_TIMER_DCR = 0x3e0,
+};
+
+#define SVR_ENABLE         BIT(8)
+#define LVT_MASKED         BIT(16)
+#define LVT_NMI            0x400
+#define LVT_TIMER_DEADLINE BIT(18)
+#define DCR_BY_ONE         0xb
+#define ICR_PENDING        BIT(12)
+#define ICR_ASSERT         BIT(14)
+#define ICR_SELF           BIT(18)
+#define VERSION_MAX_LVT    GENMASK(23, 16)
+
+static u32 lapic_read(unsigned reg)
+{
+	if (host.lapic.mmio)
+		return host.lapic.mmio[reg / 4];
+	return (u32)rdmsr(MSR_X2APIC_FIRST + reg / 16);
+}
+
+static void lapic_write(unsigned reg, u64 value)
+{
+	if (host.lapic.mmio)
+		host.lapic.mmio[reg / 4] = (u32)value;
+	else
+		wrmsr(MSR_X2APIC_FIRST + reg / 16, value);
+}
+
+bool lapic_in_service(u8 vector)
+{
+	return lapic_read(LAPIC_ISR + vector / 32 * 16) & BIT(vector % 32);
+}
+
+void lapic_eoi(void)
+{
+	lapic_write(LAPIC_EOI, 0);
+}
+
+/* What the firmware or the boot loader was in the middle of will never be ended by them. */
+static void lapic_drain(void)
+{
+	for (unsigned n = 0; n < IRQ_VECTORS; n++) {
+		u32 any = 0;
+
+		for (unsigned i = 0; i < IRQ_VECTORS / 32; i++)
+			any |= lapic_read(LAPIC_ISR + i * 16);
+		if (!any)
+			return;
+		lapic_eoi();
+	}
+}
+
+void lapic_init(void)
+{
+	struct lapic *l = &host.lapic;
+	u64 base = rdmsr(MSR_APIC_BASE);
+	u32 r[4];
+
+	if (!(base & APIC_BASE_EN)) {
+		base |= APIC_BASE_EN;
+		wrmsr(MSR_APIC_BASE, base);
+	}
+	if (!(base & APIC_BASE_EXTD)) {
+		l->mmio = paging_map_phys(base & APIC_BASE_ADDR, PAGE_SIZE, PT_READ | PT_WRITE,
+					  PT_UC);
+		hv_assert(l->mmio);
+	}
+	l->id = lapic_read(LAPIC_ID);
+	if (l->mmio)
+		l->id >>= 24;
+	host_cpuid(1, 0, r);
+	l->deadline_mode = r[CPUID_ECX] & CPUID1C_TSC_DEADLINE;
+
+	lapic_write(LAPIC_SVR, SVR_ENABLE | IRQ_VECTOR_SPURIOUS);
+	lapic_write(LAPIC_TPR, 0);
+	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | IRQ_VECTOR_TIMER);
+	lapic_write(LAPIC_LVT_PERF, LVT_MASKED);
+	lapic_write(LAPIC_LVT_LINT0, LVT_MASKED); /* the legacy PIC is not listened to */
+	lapic_write(LAPIC_LVT_LINT1, LVT_NMI);
+	if (field_get(VERSION_MAX_LVT, lapic_read(LAPIC_VERSION)) >= 6)
+		lapic_write(LAPIC_LVT_CMCI, LVT_MASKED);
+	lapic_write(LAPIC_ESR, 0);
+	lapic_write(LAPIC_LVT_ERROR, IRQ_VECTOR_APIC_ERROR);
+	lapic_drain();
+}
+
+void lapic_self_ipi(u8 vector)
+{
+	if (host.lapic.mmio) {
+		while (lapic_read(LAPIC_ICR_LOW) & ICR_PENDING)
+			pause_cpu();
+		lapic_write(LAPIC_ICR_HIGH, 0);
+	}
+	lapic_write(LAPIC_ICR_LOW, ICR_SELF | ICR_ASSERT | vector);
+}
+
+/* ---- Timer ------------------------------------------------------------------------------------------------------ */
+
+void lapic_timer_start_free(void)
+{
+	lapic_write(LAPIC_TIMER_DCR, DCR_BY_ONE);
+	lapic_write(LAPIC_TIMER_ICR, ~0u);
+}
+
+u32 lapic_timer_count(void)
+{
+	return lapic_read(LAPIC_TIMER_CCR);
+}
+
+void lapic_timer_ready(u64 lapic_hz, u64 tsc_hz)
+{
+	struct lapic *l = &host.lapic;
+
+	lapic_write(LAPIC_TIMER_ICR, 0);
+	if (l->deadline_mode) {
+		lapic_write(LAPIC_LVT_TIMER, LVT_TIMER_DEADLINE | IRQ_VECTOR_TIMER);
+		/* The mode change in memory before the first WRMSR: SDM "TSC-Deadline Mode". */
+		mfence();
+		return;
+	}
+	l->hz = lapic_hz;
+	l->tick_mult = clock_mul_div(lapic_hz, BIT(32), tsc_hz);
+	lapic_write(LAPIC_LVT_TIMER, IRQ_VECTOR_TIMER);
+}
+
+/* Ticks of this timer for `ticks` of the host, at least 1, at most what its counter holds. */
+static u32 lapic_timer_ticks(u64 ticks)
+{
+	u64 count;
+
+	/* Longer than the counter goes, at any rate: timer_interrupt() sets it again. */
+	if (ticks >> 32)
+		return ~0u;
+	count = (u64)(((unsigned __int128)ticks * host.lapic.tick_mult) >> 32);
+	return count > ~0u ? ~0u : (u32)count + (count != ~0u);
+}
+
+void lapic_timer_set(u64 deadline)
+{
+	u64 now;
+
+	if (host.lapic.deadline_mode) {
+		/* 0 disarms; nobody waits for tick 0. */
+		wrmsr(MSR_TSC_DEADLINE, deadline == HOST_TIMER_OFF ? 0 : MAX(deadline, 1ULL));
+		return;
+	}
+	if (deadline == HOST_TIMER_OFF) {
+		lapic_write(LAPIC_TIMER_ICR, 0);
+		return;
+	}
+	now = host_ticks();
+	lapic_write(LAPIC_TIMER_ICR, deadline > now ? lapic_timer_ticks(deadline - now) : 1);
+}

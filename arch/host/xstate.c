@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The extended state of guests: x87, SSE, AVX and their successors, XCR0, the debug registers. Root mode never touches
+ * it, so it is exchanged only when a vcpu comes on or goes; called by the two back ends. SDM vol. 1 "Managing State
+ * Using the XSAVE Feature Set"; vol. 3 "Processor State Following Power-up, Reset, or INIT"; APM vol. 2 the same.
+ */
+#include <arch/cpu.h>
+#include <arch/cpuid.h>
+#include <arch/insn.h>
+#include <arch/msr.h>
+#include <vmm/assert.h>
+#include <vmm/host.h>
+#include <vmm/string.h>
+
+#define XSAVE_LEGACY 512
+#define XSAVE_HEADER 64
+#define FCW_RESET    0x40
+#define FTW_RESET    0xff /* all registers valid, each +0.0 */
+#define MXCSR_RESET  0x1f80
+
+/* The start of the legacy area, and XSTATE_BV behind it. */
+struct xsave_area {
+	u16 fcw, fsw;
+	u8 ftw, reserved;
+	u16 fop;
+	u64 fip, fdp;
+	u32 mxcsr, mxcsr_mask;
+	u8 registers[XSAVE_LEGACY - 32];
+	u64 xstate_bv, xcomp_bv;
+	u8 header[XSAVE_HEADER - 16];
+};
+_Static_assert(sizeof(struct xsave_area) == XSAVE_LEGACY + XSAVE_HEADER,
+	       "XSAVE area of the manual");
+_Static_assert(offsetof(struct xsave_area, mxcsr) == 24, "MXCSR");
+_Static_assert(offsetof(struct xsave_area, xstate_bv) == 512, "XSTATE_BV");
+
+struct xstate {
+	struct xsave_area *area; /* pages of its own */
+	u64 area_size;
+	u64 mask; /* 0: FXSAVE */
+	bool has_xss;
+	u64 dr[4], dr6;
+};
+
+u64 xstate_mask(void)
+{
+	u32 r[4];
+	u64 all;
+
+	host_cpuid(1, 0, r);
+	if (!(r[CPUID_ECX] & CPUID1C_XSAVE))
+		return 0;
+	host_cpuid(0xd, 0, r);
+	all = ((u64)r[CPUID_EDX] << 32 | r[CPUID_EAX]) & XSTATE_GUEST_MASK;
+	/* Three components that XSETBV takes together or not at all, and only with AVX. */
+	if ((all & XCR0_AVX512) != XCR0_AVX512 || !(all & XCR0_AVX))
+		all &= ~XCR0_AVX512;
+	return all;
+}
+
+/* Bytes of the standard format for the components of `mask`. */
+static u64 xstate_size(u64 mask)
+{
+	u64 size = sizeof(struct xsave_area);
+	u32 r[4];
+
+	for (unsigned i = 2; i < 63; i++) {
+		if (!(mask & BIT(i)))
+			continue;
+		host_cpuid(0xd, i, r);
+		size = MAX(size, (u64)r[CPUID_EBX] + r[CPUID_EAX]);
+	}
+	return ALIGN_UP(size, PAGE_SIZE);
+}
+
+struct xstate *xstate_create(void)
+{
+	struct xstate *x = host_page_zalloc();
+	hpa_t pa;
+	u32 r[4];
+
+	_Static_assert(sizeof(struct xstate) <= PAGE_SIZE, "one page");
+	if (!x)
+		return NULL;
+	x->mask = xstate_mask();
+	x->area_size = xstate_size(x->mask);
+	if (host_mem_alloc(x->area_size, PAGE_SIZE, &pa)) {
+		host_page_free(x);
+		return NULL;
+	}
+	x->area = host_va(pa);
+	if (x->mask) {
+		host_cpuid(0xd, 1, r);
+		x->has_xss = r[CPUID_EAX] & BIT(3);
+		xsetbv(0, x->mask);
+	}
+	xstate_reset(x);
+	return x;
+}
+
+void xstate_destroy(struct xstate *x)
+{
+	host_mem_free(host_pa(x->area), x->area_size);
+	host_page_free(x);
+}
+
+void xstate_reset(struct xstate *x)
+{
+	memset(x->area, 0, x->area_size);
+	x->area->fcw = FCW_RESET;
+	x->area->ftw = FTW_RESET;
+	x->area->mxcsr = MXCSR_RESET;
+	if (x->mask)
+		x->area->xstate_bv = XCR0_X87 | XCR0_SSE;
+	memset(x->dr, 0, sizeof(x->dr));
+	x->dr6 = DR6_RESET;
+}
+
+void xstate_load(struct xstate *x, u64 guest_xcr0)
+{
+	hv_assert(!(guest_xcr0 & ~x->mask) && !guest_xcr0 == !x->mask);
+	if (x->mask) {
+		/* All components, those too that the guest has turned off for now: it finds them as it left them. */
+		xrstor64(x->area, x->mask);
+		if (x->has_xss)
+			wrmsr(MSR_XSS, 0);
+		if (guest_xcr0 != x->mask)
+			xsetbv(0, guest_xcr0);
+	} else {
+		fxrstor64(x->area);
+	}
+	write_dr0(x->dr[0]);
+	write_dr1(x->dr[1]);
+	write_dr2(x->dr[2]);
+	write_dr3(x->dr[3]);
+	write_dr6(x->dr6);
+}
+
+void xstate_save(struct xstate *x, u64 guest_xcr0)
+{
+	if (x->mask) {
+		if (guest_xcr0 != x->mask)
+			xsetbv(0, x->mask);
+		xsave64(x->area, x->mask);
+	} else {
+		fxsave64(x->area);
+	}
+	x->dr[0] = read_dr0();
+	x->dr[1] = read_dr1();
+	x->dr[2] = read_dr2();
+	x->dr[3] = read_dr3();
+	x->dr6 = read_dr6();
+}

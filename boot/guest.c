@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The choice of the guest's kernel, initrd and command line. PURE; called by boot/main.c. A module says what it is by
+ * the first word of its string (`module2 FILE kernel console=ttyS0`); what comes after "kernel" is the guest's command
+ * line. Modules win over what is embedded; the option cmdline= wins over all. README "Guests".
+ */
+#include "boot/guest.h"
+
+#include <vmm/errno.h>
+#include <vmm/fmt.h>
+#include <vmm/string.h>
+
+enum role { ROLE_NONE, ROLE_KERNEL, ROLE_INITRD };
+
+static const char *skip_spaces(const char *s)
+{
+	while (*s == ' ' || *s == '\t')
+		s++;
+	return s;
+}
+
+static size_t word_length(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n] && s[n] != ' ' && s[n] != '\t')
+		n++;
+	return n;
+}
+
+static enum role word_role(const char *s, size_t len)
+{
+	if (len == 6 && !memcmp(s, "kernel", 6))
+		return ROLE_KERNEL;
+	if (len == 6 && !memcmp(s, "initrd", 6))
+		return ROLE_INITRD;
+	return ROLE_NONE;
+}
+
+/* GRUB 2 passes what follows the file's name; other loaders pass the name too. *args: what follows the role. */
+static enum role module_role(const char *string, const char **args)
+{
+	for (unsigned word = 0; word < 2; word++) {
+		size_t len;
+		enum role role;
+
+		string = skip_spaces(string);
+		len = word_length(string);
+		role = word_role(string, len);
+		string += len;
+		if (role != ROLE_NONE) {
+			*args = skip_spaces(string);
+			return role;
+		}
+	}
+	return ROLE_NONE;
+}
+
+static int kernel_set(struct load_image *out, const u8 *kernel, u64 size, const char *cmdline)
+{
+	if (out->kernel)
+		return -HV_EEXIST;
+	out->kernel = kernel;
+	out->kernel_size = size;
+	out->cmdline = cmdline;
+	return 0;
+}
+
+static int initrd_set(struct load_image *out, const u8 *initrd, u64 size)
+{
+	if (out->initrd)
+		return -HV_EEXIST;
+	out->initrd = initrd;
+	out->initrd_size = size;
+	return 0;
+}
+
+static int module_take(struct load_image *out, const struct boot_module *m, unsigned number,
+		       void *(*va)(hpa_t), struct load_error *why)
+{
+	u64 size = m->end - m->start;
+	const char *args = "";
+	enum role role = module_role(m->string, &args);
+	int ret;
+
+	if (role == ROLE_NONE) {
+		fmt_s(why->text, sizeof(why->text),
+		      "module %u (\"%.40s\") has no role: write \"module2 FILE kernel ARGUMENTS\" or \"module2 FILE initrd\" in grub.cfg",
+		      number, m->string);
+		return -HV_EINVAL;
+	}
+	if (size == 0) {
+		fmt_s(why->text, sizeof(why->text),
+		      "module %u is empty: look at its file name in grub.cfg", number);
+		return -HV_EINVAL;
+	}
+	if (role == ROLE_KERNEL && !load_is_bzimage(va(m->start), size)) {
+		fmt_s(why->text, sizeof(why->text),
+		      "module %u is no kernel that can be booted: give the bzImage (vmlinuz) of a 64-bit Linux",
+		      number);
+		return -HV_ENOEXEC;
+	}
+	ret = role == ROLE_KERNEL ? kernel_set(out, va(m->start), size, args) :
+				    initrd_set(out, va(m->start), size);
+	if (ret)
+		fmt_s(why->text, sizeof(why->text),
+		      "module %u is a second %s: only one can be used", number,
+		      role == ROLE_KERNEL ? "kernel" : "initrd");
+	return ret;
+}
+
+int guest_choose(struct load_image *out, const struct boot_info *info, const struct config *c,
+		 const struct guest_embedded *embedded, void *(*va)(hpa_t), struct load_error *why)
+{
+	*out = (struct load_image){0};
+	for (unsigned i = 0; i < info->module_count; i++) {
+		int ret = module_take(out, &info->module[i], i + 1, va, why);
+
+		if (ret)
+			return ret;
+	}
+	if (!out->kernel) {
+		if (!embedded->kernel_size) {
+			fmt_s(why->text, sizeof(why->text),
+			      "there is no guest image: give one as a GRUB module (module2 /bzImage kernel console=ttyS0), or build Havoc with one");
+			return -HV_ENOENT;
+		}
+		out->kernel = embedded->kernel;
+		out->kernel_size = embedded->kernel_size;
+		out->cmdline = embedded->cmdline;
+		if (!out->initrd) {
+			out->initrd = embedded->initrd;
+			out->initrd_size = embedded->initrd_size;
+		}
+	}
+	if (c->cmdline_set)
+		out->cmdline = c->cmdline;
+	return 0;
+}
