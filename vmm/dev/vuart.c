@@ -295,16 +295,21 @@ static void port_write(struct vuart *u, unsigned port, u8 value)
 }
 
 /* The bus cuts a wider access into bytes, lowest port first. */
-static u64 bus_read_op(void *dev, u64 offset, unsigned size)
+static __attribute__((noinline)) u64 wide_read(struct vuart *u, unsigned port, unsigned size)
 {
 	u64 value = 0;
 	unsigned i;
 
+	for (i = 0; i < size; i++)
+		value |= (u64)port_read(u, port + i) << (i * 8);
+	return value;
+}
+
+static u64 bus_read_op(void *dev, u64 offset, unsigned size)
+{
 	if (likely(size == 1))
 		return port_read(dev, (unsigned)offset);
-	for (i = 0; i < size; i++)
-		value |= (u64)port_read(dev, (unsigned)offset + i) << (i * 8);
-	return value;
+	return wide_read(dev, (unsigned)offset, size);
 }
 
 static void bus_write_op(void *dev, u64 offset, unsigned size, u64 value)

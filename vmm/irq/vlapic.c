@@ -133,7 +133,7 @@ void vlapic_set_svr(struct vlapic *l, u32 value)
 	if (value & SVR_ENABLE)
 		return;
 	/* All LVT entries become masked and stay so; the timer goes on counting. */
-	vlapic_timer_set_lvt(l, l->lvt[VLAPIC_LVT_TIMER]);
+	vlapic_timer_set_lvt(l, l->lvt[VLAPIC_LVT_TIMER] | LVT_MASKED);
 	for (i = 0; i < VLAPIC_LVTS; i++)
 		l->lvt[i] |= LVT_MASKED;
 }

@@ -46,16 +46,13 @@ static u64 periodic_deadline(const struct vlapic *l)
 	return MAX(l->timer_end, clock_now(l->clock) + floor);
 }
 
-/*
- * A guest TSC that has not passed yet, in host ticks. One so far off that the sum wraps must not look like one that
- * has passed; but it may have passed in the moment since.
- */
+/* A guest TSC in host ticks. One so far off that the sum wraps must not look like one that has passed. */
 static u64 deadline_to_ticks(const struct vlapic *l, u64 tsc)
 {
+	u64 guest_now = l->ops->guest_tsc(l->ctx);
 	u64 ticks = l->ops->tsc_to_ticks(l->ctx, tsc);
-	u64 now = clock_now(l->clock);
 
-	if (ticks < now && now - ticks > BIT(62))
+	if (tsc > guest_now && ticks < l->ops->tsc_to_ticks(l->ctx, guest_now))
 		return CLOCK_NEVER - 1;
 	return MIN(ticks, CLOCK_NEVER - 1);
 }
@@ -165,9 +162,10 @@ void vlapic_timer_set_count(struct vlapic *l, u32 value)
 /* The count for `ticks` still to go, rounded up: it is 0 only at the end. */
 static u32 ticks_to_counts(const struct vlapic *l, u64 ticks)
 {
-	u64 scaled = clock_mul_div(ticks, VLAPIC_TIMER_HZ, l->clock->hz);
-	u64 counts = (scaled >> divider_shift(l)) + 1;
+	u64 counts = clock_mul_div(ticks, VLAPIC_TIMER_HZ, l->clock->hz << divider_shift(l));
 
+	if (!counts || (counts < l->timer_icr && counts_to_ticks(l, (u32)counts) < ticks))
+		counts++;
 	return (u32)MIN(counts, l->timer_icr);
 }
 
