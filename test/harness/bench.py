@@ -49,7 +49,7 @@ def measure_boot(env, folder, machine):
     kernel = (os.path.join("guest", "tiny", "bzImage"), "kernel console=ttyS0 quiet panic=-1")
     text = run_guest(env, folder, machine, (kernel, ("bench/initramfs.cpio.gz", "initrd")), r"has powered off")
     result = {
-        "entry_to_guest": number(r"^havoc: .*first entry after (\d+) ticks", text, folder),
+        "entry_to_guest": number(r"^havoc: .*starting the guest (\d+) ticks after", text, folder),
         "guest_to_init": number(r"^BENCH init (\d+)$", text, folder),
         "exits": {name: int(count) for name, count in re.findall(r"^havoc: exits: \S+ (\S+) (\d+)$", text, re.M)},
     }

@@ -19,11 +19,11 @@ from harness.core import Broken, Case, Failure
 from harness.emulator import Machine, Running, halted_share
 
 # The hypervisor's first line: once for each start of the machine.
-BANNER = r"^havoc: Havoc "
+BANNER = r"havoc: Havoc "  # GRUB leaves the cursor anywhere
 
 # What must be seen in no run, unless the row asks for it (`allow`).
 NEVER = {
-    "panic": r"^havoc: .*(PANIC|panic:|assertion failed)",
+    "panic": r"^havoc: (panic:|.*assertion failed)[^\n]*(\n[^\n]+)?",
     "kernel panic": r"Kernel panic - not syncing",
     "kernel trouble": r"\b(BUG:|Oops:|Call Trace:|WARNING: CPU|soft lockup|rcu: INFO|unchecked MSR access|Spurious LAPIC|APIC error)",
     "killed": r"^havoc: guest \S+ was stopped:",
@@ -117,6 +117,8 @@ class Driver:
         self.boot = boot
         self.running = running
         self.console = running.console
+        # No use in waiting after a panic.
+        self.trouble = None if "panic" in boot.allow else NEVER["panic"]
         # What stands before the hypervisor's first line depends on the firmware.
         self.grace = {"bios": 30, "seabios": 30, "uefi": 120}[boot.machine.firmware]
 
@@ -125,7 +127,7 @@ class Driver:
 
     def expect(self, step):
         for n in range(step.times):
-            found = self.console.expect(step.pattern, (step.timeout + self.grace) * self.env.scale)
+            found = self.console.expect(step.pattern, (step.timeout + self.grace) * self.env.scale, self.trouble)
             self.grace = 0
             if found:
                 continue
@@ -205,8 +207,9 @@ class Driver:
         for name, pattern in NEVER.items():
             found = re.search(pattern, text, re.M)
             if found and name not in self.boot.allow:
-                line = text[text.rfind("\n", 0, found.start()) + 1:].split("\n")[0]
-                self.fail("%s: %s" % (name, line.strip()))
+                start = text.rfind("\n", 0, found.start()) + 1
+                end = text.find("\n", found.end())
+                self.fail("%s: %s" % (name, " / ".join(text[start:end].split("\n")).strip()))
         for pattern in self.boot.never:
             found = re.search(pattern, text, re.M)
             if found:

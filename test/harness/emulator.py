@@ -58,15 +58,16 @@ class Console:
         with open(self.path, "rb") as f:
             return f.read().decode("utf-8", "replace").replace("\r", "")
 
-    def expect(self, pattern, timeout):
-        """Waits for a regular expression. True: it came; False: the machine ended; None: time ran out."""
+    def expect(self, pattern, timeout, trouble=None):
+        """Waits for a regular expression. True: it came; False: the machine ended, or `trouble` came before it;
+        None: time ran out."""
+        patterns = [pexpect.EOF, pexpect.TIMEOUT] + [re.compile(p.encode(), re.M) for p in (pattern, trouble) if p]
         try:
-            found = self.child.expect([re.compile(pattern.encode(), re.M), pexpect.EOF, pexpect.TIMEOUT],
-                                      timeout=timeout)
+            found = self.child.expect(patterns, timeout=timeout)
         except OSError:  # the other end was closed with bytes of ours unread
             self.child.before = b""
             return False
-        return (True, False, None)[found]
+        return (False, None, True, False)[found]
 
     def send(self, text):
         self.sock.sendall(text.encode())
