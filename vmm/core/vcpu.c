@@ -58,6 +58,8 @@ void vcpu_walk_state(struct vcpu *v, struct gwalk_state *s)
 	s->cpl = (u8)vcpu_reg(v, VREG_CPL);
 	s->implicit = false;
 	s->pkru = 0; /* protection keys are not offered (cpuid.c) */
+	s->phys_bits = v->vm->caps->phys_bits;
+	s->no_1gib = false;
 }
 
 /* SDM vol. 3 "Default operand and address sizes": CS.L in IA-32e mode, else CS.D; neither in real and virtual-8086 mode. */
@@ -139,6 +141,7 @@ int vcpu_create(struct vm *vm, struct vcpu *v, unsigned id)
 	v->vm = vm;
 	v->id = id;
 	v->timer_armed = HOST_TIMER_OFF;
+	v->xcr0 = XCR0_X87;
 	vlapic_init(&v->lapic, id, vm->clock, &lapic_ops, v);
 	return vm->ops->vcpu_create(v);
 }
