@@ -147,6 +147,7 @@ static int svm_vcpu_create(struct vcpu *v)
 	maps = host_va(s->maps_pa);
 	s->vmcb = (struct vmcb *)maps;
 	s->vmcb_pa = s->maps_pa;
+	v->xcr0 = XCR0_X87; /* it may be loaded before its first reset */
 	s->msrpm = maps + MAP_MSRPM;
 	s->caps = this_cpu()->caps;
 	svm_msrpm_fill(s->msrpm, v->vm->policy.msrs, v->vm->policy.msr_count);
