@@ -547,29 +547,85 @@ static void test_fetch(void **state)
 	(void)state;
 	map64(va, 4, 0, 0x20000 | ALL);
 	assert_int_equal(gmem_write(&g, 0x20ff1, code, 15), 0);
-	assert_int_equal(gwalk_fetch(&g, &s, va + 0xff1, 15, buf, &bytes, &f), 15);
+	assert_int_equal(gwalk_fetch(&g, &s, va + 0xff1, 15, buf, &bytes, NULL, &f), 15);
 	assert_memory_equal(bytes, code, 15);
 	assert_ptr_not_equal(bytes, buf); /* in place */
 	/* The next page is not there: what is there counts. */
-	assert_int_equal(gwalk_fetch(&g, &s, va + 0xff3, 15, buf, &bytes, &f), 13);
+	assert_int_equal(gwalk_fetch(&g, &s, va + 0xff3, 15, buf, &bytes, NULL, &f), 13);
 	assert_memory_equal(bytes, code + 2, 13);
-	assert_int_equal(gwalk_fetch(&g, &s, va + 0xfff, 15, buf, &bytes, &f), 1);
+	assert_int_equal(gwalk_fetch(&g, &s, va + 0xfff, 15, buf, &bytes, NULL, &f), 1);
 	/* It is there. */
 	put64(slot64(va + PAGE_SIZE, 0), 0x10000 | ALL);
 	assert_int_equal(gmem_write(&g, 0x10000, "\xaa\xbb", 2), 0);
-	assert_int_equal(gwalk_fetch(&g, &s, va + 0xff3, 15, buf, &bytes, &f), 15);
+	assert_int_equal(gwalk_fetch(&g, &s, va + 0xff3, 15, buf, &bytes, NULL, &f), 15);
 	assert_memory_equal(bytes, code + 2, 13);
 	assert_memory_equal(bytes + 13, "\xaa\xbb", 2);
 	/* Not a byte. */
 	put64(slot64(va, 0), 0x20000 | ALL | NX);
-	assert_int_equal(gwalk_fetch(&g, &s, va, 15, buf, &bytes, &f), -HV_EFAULT);
+	assert_int_equal(gwalk_fetch(&g, &s, va, 15, buf, &bytes, NULL, &f), -HV_EFAULT);
 	assert_int_equal(f.error, PFEC_P | PFEC_I);
 	put64(slot64(va, 0), 0xfee00000 | ALL);
-	assert_int_equal(gwalk_fetch(&g, &s, va, 15, buf, &bytes, &f), -HV_EIO);
+	assert_int_equal(gwalk_fetch(&g, &s, va, 15, buf, &bytes, NULL, &f), -HV_EIO);
 	/* Real mode. */
 	s = (struct gwalk_state){0};
-	assert_int_equal(gwalk_fetch(&g, &s, 0x20ff1, 15, buf, &bytes, &f), 15);
+	assert_int_equal(gwalk_fetch(&g, &s, 0x20ff1, 15, buf, &bytes, NULL, &f), 15);
 	assert_memory_equal(bytes, code, 15);
+}
+
+/* The cache answers what a walk would answer now, or nothing. */
+static void test_fetch_cache(void **state)
+{
+	const gva_t va = 0x400000;
+	struct gwalk_cache c = {0};
+	const u8 *bytes = NULL;
+	u8 buf[15];
+
+	(void)state;
+	map64(va, 4, 0, 0x20000 | ALL);
+	assert_int_equal(gmem_write(&g, 0x20100, "\x0f\xa2", 2), 0);
+	assert_int_equal(gmem_write(&g, 0x30100, "\xf4\x90", 2), 0);
+	assert_int_equal(gwalk_cached(&c, 0, 0, &bytes), 0); /* empty */
+	assert_int_equal(gwalk_cached(&c, s.cr3, va + 0x100, &bytes), 0);
+	assert_int_equal(gwalk_fetch(&g, &s, va + 0x100, 15, buf, &bytes, &c, &f), 15);
+	bytes = NULL;
+	assert_int_equal(gwalk_cached(&c, s.cr3, va + 0x100, &bytes), 15);
+	assert_memory_equal(bytes, "\x0f\xa2", 2);
+	assert_int_equal(gwalk_cached(&c, s.cr3, va + 0xffd, &bytes), 3);
+	assert_int_equal(gwalk_cached(&c, s.cr3, va + PAGE_SIZE, &bytes), 0);
+	assert_int_equal(gwalk_cached(&c, s.cr3, va - 1, &bytes), 0);
+	assert_int_equal(gwalk_cached(&c, s.cr3 + PAGE_SIZE, va, &bytes), 0);
+	/* Code is read afresh. */
+	assert_int_equal(gmem_write(&g, 0x20100, "\xcc", 1), 0);
+	assert_int_equal(gwalk_cached(&c, s.cr3, va + 0x100, &bytes), 15);
+	assert_int_equal(bytes[0], 0xcc);
+	/* Any entry on the way that changes ends it. */
+	for (unsigned level = 0; level < 4; level++) {
+		u64 old = get64(slot64(va, level));
+
+		put64(slot64(va, level), old ^ W);
+		assert_int_equal(gwalk_cached(&c, s.cr3, va + 0x100, &bytes), 0);
+		put64(slot64(va, level), old);
+		assert_int_equal(gwalk_cached(&c, s.cr3, va + 0x100, &bytes), 15);
+	}
+	put64(slot64(va, 0), 0x30000 | ALL | A);
+	assert_int_equal(gwalk_fetch(&g, &s, va + 0x100, 15, buf, &bytes, &c, &f), 15);
+	assert_int_equal(gwalk_cached(&c, s.cr3, va + 0x100, &bytes), 15);
+	assert_int_equal(bytes[0], 0xf4);
+	/* A 2 MiB page; a page far inside it. */
+	map64(va, 4, 1, 0x200000 | PS | ALL);
+	assert_int_equal(gmem_write(&g, 0x345678, "\x0f\x01\xd9", 3), 0);
+	assert_int_equal(gwalk_fetch(&g, &s, va + 0x145678, 15, buf, &bytes, &c, &f), 15);
+	assert_int_equal(gwalk_cached(&c, s.cr3, va + 0x145678, &bytes), 15);
+	assert_memory_equal(bytes, "\x0f\x01\xd9", 3);
+	put64(slot64(va, 1), 0x400000 | PS | ALL);
+	assert_int_equal(gwalk_cached(&c, s.cr3, va + 0x145678, &bytes), 0);
+	/* What cannot be cached empties it. */
+	map64(va, 5, 0, 0x20000 | ALL);
+	assert_int_equal(gwalk_fetch(&g, &s, va, 15, buf, &bytes, &c, &f), 15);
+	assert_int_equal(c.key, 0);
+	s = (struct gwalk_state){0};
+	assert_int_equal(gwalk_fetch(&g, &s, 0x20000, 15, buf, &bytes, &c, &f), 15);
+	assert_int_equal(c.key, 0);
 }
 
 /* Random tables, random state: every answer is in bounds, and a success obeys what the walk itself says. */
@@ -632,6 +688,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tables_outside_ram, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fetch, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fetch_cache, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_random, setup, teardown),
 	};
 

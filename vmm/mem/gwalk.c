@@ -190,20 +190,23 @@ static bool key_denies(const struct gwalk_state *s, const struct walk *w, u32 ac
 	return (rights & 2) && (access & GWALK_WRITE) && (is_user(s) || (s->cr0 & CR0_WP));
 }
 
-/* What page-table entries and control registers forbid, protection keys apart. */
-static bool rights_deny(const struct gwalk_state *s, const struct walk *w, u32 access)
+/*
+ * What page-table entries and control registers forbid, protection keys apart. `all` and `any` are
+ * the AND and the OR over the levels.
+ */
+static inline bool rights_deny(const struct gwalk_state *s, u64 all, u64 any, u32 access)
 {
-	bool user_page = w->all & PTE_US;
+	bool user_page = all & PTE_US;
 	bool user = is_user(s);
 
 	if (user && !user_page)
 		return true;
 	if (access & GWALK_EXEC)
-		return (w->any & PTE_NX) || (!user && user_page && (s->cr4 & CR4_SMEP));
+		return (any & PTE_NX) || (!user && user_page && (s->cr4 & CR4_SMEP));
 	/* An implicit access cannot be excused by RFLAGS.AC. */
 	if (!user && user_page && (s->cr4 & CR4_SMAP) && (s->implicit || !(s->rflags & RFLAGS_AC)))
 		return true;
-	return (access & GWALK_WRITE) && !(w->all & PTE_W) && (user || (s->cr0 & CR0_WP));
+	return (access & GWALK_WRITE) && !(all & PTE_W) && (user || (s->cr0 & CR0_WP));
 }
 
 static bool entry_set_bits(const struct paging *p, void *slot, u64 old, u64 bits)
@@ -260,22 +263,72 @@ static bool is_canonical(const struct gwalk_state *s, gva_t va)
 	return (gva_t)((s64)(va << unused_bits) >> unused_bits) == va;
 }
 
-int gwalk(struct gmem *g, const struct gwalk_state *s, gva_t va, u32 access, gpa_t *gpa, u64 *left,
-	  struct gwalk_fault *fault)
+/*
+ * The exit path's case, in few instructions: 4-level paging with NX; all entries present, accessed
+ * and without an odd bit; 4 KiB or 2 MiB pages. Whatever is different, a fault too, is left to the
+ * general walk.
+ */
+#define QUICK_CHECKED (PTE_P | PTE_A | PTE_PS | GENMASK(62, 36))
+
+struct quick {
+	u64 entry; /* the last one; at first CR3 */
+	u64 all, any;
+};
+
+static inline bool quick_ptr(const struct gmem *g, gpa_t gpa, u8 **out)
+{
+	const struct gmem_slot *slot = &g->slot[0];
+	u64 offset = gpa - slot->base;
+
+	/* An unused slot has size 0. */
+	if (unlikely(offset >= slot->size)) {
+		slot++;
+		offset = gpa - slot->base;
+		if (offset >= slot->size)
+			return false;
+	}
+	*out = slot->va + offset;
+	return slot->ready[offset / (64 * GMEM_CHUNK)] >> (offset / GMEM_CHUNK % 64) & 1;
+}
+
+/* One level down. False: the table is not in RAM, or not populated. */
+static inline bool quick_step(const struct gmem *g, gva_t va, unsigned level, struct quick *q)
+{
+	u8 *table;
+
+	if (unlikely(!quick_ptr(g, q->entry & PTE_ADDR, &table)))
+		return false;
+	q->entry = __atomic_load_n((u64 *)table + (va >> (PAGE_SHIFT + 9 * level) & 511),
+				   __ATOMIC_RELAXED);
+	q->all &= q->entry;
+	q->any |= q->entry;
+	return true;
+}
+
+/* 0: not this way; else the size of the page that q->entry maps. */
+static inline u64 quick_walk(const struct gmem *g, const struct gwalk_state *s, gva_t va,
+			     struct quick *q)
+{
+	*q = (struct quick){.entry = s->cr3, .all = ~0ULL, .any = 0};
+	if (!quick_step(g, va, 3, q) || unlikely((q->entry & QUICK_CHECKED) != (PTE_P | PTE_A)))
+		return 0;
+	if (!quick_step(g, va, 2, q) || unlikely((q->entry & QUICK_CHECKED) != (PTE_P | PTE_A)))
+		return 0;
+	if (!quick_step(g, va, 1, q))
+		return 0;
+	/* Bits 20:13 of a 2 MiB page are reserved. */
+	if ((q->entry & (QUICK_CHECKED | GENMASK(20, 13))) == (PTE_P | PTE_A | PTE_PS))
+		return MiB(2);
+	if (unlikely((q->entry & QUICK_CHECKED) != (PTE_P | PTE_A)) || !quick_step(g, va, 0, q))
+		return 0;
+	return likely((q->entry & (QUICK_CHECKED & ~PTE_PS)) == (PTE_P | PTE_A)) ? PAGE_SIZE : 0;
+}
+
+static int walk_general(struct gmem *g, const struct gwalk_state *s, gva_t va, u32 access,
+			gpa_t *gpa, struct gwalk_fault *fault)
 {
 	struct walk w;
 
-	*left = PAGE_SIZE - (va & (PAGE_SIZE - 1));
-	if (unlikely(!(s->efer & EFER_LMA))) {
-		va = (u32)va;
-		if (!(s->cr0 & CR0_PG)) {
-			*gpa = va;
-			return 0;
-		}
-	} else if (unlikely(!is_canonical(s, va))) {
-		*fault = (struct gwalk_fault){.vector = VEC_GP};
-		return -HV_EFAULT;
-	}
 	w.p = paging_mode(s);
 	for (unsigned tries = 0;; tries++) {
 		int r;
@@ -287,17 +340,52 @@ int gwalk(struct gmem *g, const struct gwalk_state *s, gva_t va, u32 access, gpa
 			return r;
 		if (unlikely((w.all & PTE_US) && key_denies(s, &w, access)))
 			return fault_set(s, va, access, PFEC_P | PFEC_PK, fault);
-		if (unlikely(rights_deny(s, &w, access)))
+		if (unlikely(rights_deny(s, w.all, w.any, access)))
 			return fault_set(s, va, access, PFEC_P, fault);
 		/*
 		 * After the last try the bits stay as the racing vcpu left them: the translation
 		 * read is still one it made.
 		 */
-		if (likely(walk_is_marked(&w, access)) || walk_mark(&w, access) || tries == RETRIES)
+		if (walk_is_marked(&w, access) || walk_mark(&w, access) || tries == RETRIES)
 			break;
 	}
 	*gpa = walk_address(&w, va);
 	return 0;
+}
+
+/* The general walk says no in its own words, so that a fault is made in one place. */
+static inline int walk_any(struct gmem *g, const struct gwalk_state *s, gva_t va, u32 access,
+			   gpa_t *gpa, struct gwalk_fault *fault)
+{
+	struct quick q;
+	u64 size;
+
+	if (unlikely(!(s->efer & EFER_LMA))) {
+		va = (u32)va;
+		if (s->cr0 & CR0_PG)
+			return walk_general(g, s, va, access, gpa, fault);
+		*gpa = va;
+		return 0;
+	}
+	if (unlikely(!is_canonical(s, va))) {
+		*fault = (struct gwalk_fault){.vector = VEC_GP};
+		return -HV_EFAULT;
+	}
+	if (unlikely((s->cr4 & (CR4_LA57 | CR4_PKE)) || !(s->efer & EFER_NXE)))
+		return walk_general(g, s, va, access, gpa, fault);
+	size = quick_walk(g, s, va, &q);
+	if (unlikely(!size || rights_deny(s, q.all, q.any, access) ||
+		     ((access & GWALK_WRITE) && !(q.entry & PTE_D))))
+		return walk_general(g, s, va, access, gpa, fault);
+	*gpa = (q.entry & PTE_ADDR & ~(size - 1)) | (va & (size - 1));
+	return 0;
+}
+
+int gwalk(struct gmem *g, const struct gwalk_state *s, gva_t va, u32 access, gpa_t *gpa, u64 *left,
+	  struct gwalk_fault *fault)
+{
+	*left = PAGE_SIZE - (va & (PAGE_SIZE - 1));
+	return walk_any(g, s, va, access, gpa, fault);
 }
 
 /* Outside long mode linear addresses are 32 bits and wrap. */
@@ -350,20 +438,57 @@ int gwalk_write(struct gmem *g, const struct gwalk_state *s, gva_t va, const voi
 	return 0;
 }
 
+/*
+ * Remembers the walk to an instruction's page, if it was one of the quick kind. Not on the hot
+ * path: once a page.
+ */
+static void cache_fill(const struct gmem *g, const struct gwalk_state *s, gva_t va, const u8 *bytes,
+		       struct gwalk_cache *c)
+{
+	struct quick q = {.entry = s->cr3};
+
+	c->key = 0;
+	if ((s->cr4 & CR4_LA57) || !(s->efer & EFER_LMA))
+		return;
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned level = 3 - i;
+		u8 *table;
+
+		if (!quick_ptr(g, q.entry & PTE_ADDR, &table))
+			return;
+		c->slot[i] = (u64 *)table + (va >> (PAGE_SHIFT + 9 * level) & 511);
+		c->entry[i] = q.entry = __atomic_load_n(c->slot[i], __ATOMIC_RELAXED);
+		if (level == 1 && (q.entry & PTE_PS)) {
+			c->slot[3] = c->slot[2];
+			c->entry[3] = c->entry[2];
+			break;
+		}
+		if (level == 2 && (q.entry & PTE_PS))
+			return;
+	}
+	c->cr3 = s->cr3;
+	c->page = bytes - (va & (PAGE_SIZE - 1));
+	c->key = (va >> PAGE_SHIFT) + 1;
+}
+
 int gwalk_fetch(struct gmem *g, const struct gwalk_state *s, gva_t va, unsigned max, u8 buf[15],
-		const u8 **bytes, struct gwalk_fault *fault)
+		const u8 **bytes, struct gwalk_cache *cache, struct gwalk_fault *fault)
 {
 	struct gwalk_fault second;
-	const u8 *first;
+	u8 *first;
 	gpa_t gpa;
-	u64 left;
-	int r = gwalk(g, s, va, GWALK_EXEC, &gpa, &left, fault);
+	u64 left = PAGE_SIZE - (va & (PAGE_SIZE - 1));
+	int r = walk_any(g, s, va, GWALK_EXEC, &gpa, fault);
 
-	if (r < 0)
+	if (unlikely(r < 0))
 		return r;
-	first = gmem_ptr_fast(g, gpa, MIN(left, max));
-	if (!first)
+	/* A page of RAM lies inside one slot. */
+	if (unlikely(!quick_ptr(g, gpa, &first)))
+		first = gmem_ptr(g, gpa, MIN(left, max));
+	if (unlikely(!first))
 		return -HV_EIO;
+	if (cache)
+		cache_fill(g, s, va, first, cache);
 	*bytes = first;
 	if (likely(left >= max))
 		return (int)max;

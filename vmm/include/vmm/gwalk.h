@@ -50,13 +50,46 @@ int gwalk_write(struct gmem *g, const struct gwalk_state *s, gva_t va, const voi
 		struct gwalk_fault *fault) must_check;
 
 /*
+ * Where the last instruction was fetched from, for the exit path of a CPU that hands over neither
+ * bytes nor length. It holds no translation of its own accord: each use compares the four entries
+ * of the walk with what they were, so that it says what a walk would say now. Zeroed: empty. It
+ * must be emptied when guest memory is scrubbed (reset) or goes.
+ */
+struct gwalk_cache {
+	u64 key;	     /* linear page number + 1; 0: empty */
+	u64 cr3;
+	const u64 *slot[4];  /* the entries in guest memory, from the top; the last one repeated for a 2 MiB page */
+	u64 entry[4];	     /* what they held */
+	const u8 *page;	     /* the 4 KiB page in guest memory */
+};
+
+/*
+ * Bytes at `va` up to the end of the page, at most 15; 0: not cached, use gwalk_fetch(). For an
+ * instruction that the CPU has just fetched itself in 64-bit mode: rights are not looked at.
+ */
+static inline unsigned gwalk_cached(const struct gwalk_cache *c, u64 cr3, gva_t va, const u8 **bytes)
+{
+	u64 offset = va & (PAGE_SIZE - 1);
+
+	if (c->key != (va >> PAGE_SHIFT) + 1 || c->cr3 != cr3)
+		return 0;
+	for (unsigned i = 0; i < 4; i++) {
+		if (__atomic_load_n(c->slot[i], __ATOMIC_RELAXED) != c->entry[i])
+			return 0;
+	}
+	*bytes = c->page + offset;
+	return PAGE_SIZE - offset < 15 ? (unsigned)(PAGE_SIZE - offset) : 15;
+}
+
+/*
  * Instruction bytes at `va`, at most `max` (<= 15), for the decoder on the exit path. *bytes points
  * into guest memory if one page holds them, else to `buf`, into which they were copied; other vcpus
  * may write there meanwhile: a decoder must not rely on reading the same value twice. What lies
  * beyond a page that cannot be fetched from is left out. Returns the number of bytes, or -HV_EFAULT
- * (*fault set) or -HV_EIO if there is not even one.
+ * (*fault set) or -HV_EIO if there is not even one. `cache`, if not NULL, is filled for the next
+ * time where that is possible.
  */
-int gwalk_fetch(struct gmem *g, const struct gwalk_state *s, gva_t va, unsigned max, u8 buf[15], const u8 **bytes,
-		struct gwalk_fault *fault) must_check;
+int gwalk_fetch(struct gmem *g, const struct gwalk_state *s, gva_t va, unsigned max, u8 buf[15],
+		const u8 **bytes, struct gwalk_cache *cache, struct gwalk_fault *fault) must_check;
 
 #endif
