@@ -16,6 +16,9 @@ header:
 start:
 	cld
 	cli
+	mov $0xff, %al			/* no interrupt from the PICs, which guests do not have */
+	out %al, $0x21
+	out %al, $0xa1
 	mov $payload, %esi
 	mov $0x1000000, %edi
 	mov $payload_end - payload, %ecx
