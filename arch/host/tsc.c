@@ -15,6 +15,8 @@
 #define PIT_HZ      1193182
 /* Readings this far apart give a rate good to some 10^-5 where port reads are quick, 10^-4 where they take 1 us. */
 #define MEASURE_MIN_US 1000
+/* And this many ticks of the TSC: where it is slow, so is the reference (Bochs's moves in steps of 1 us). */
+#define MEASURE_MIN_TICKS 1000000
 /*
  * After this many ticks a timer of 24 bits may have gone round (468 M at 100 MHz): measure anew, and longer, because
  * nobody has waited only for us.
@@ -163,7 +165,7 @@ static bool second_sample(struct timebase *t, struct time_sample *s)
 	do {
 		if (!sample(t, s))
 			return false;
-	} while (ref_elapsed(t, s) < want);
+	} while (ref_elapsed(t, s) < want || s->tsc - t->first.tsc < MEASURE_MIN_TICKS);
 	return true;
 }
 
