@@ -13,7 +13,7 @@
 #define CELL_WIDTH   8
 #define CELL_HEIGHT  16
 #define MARGIN_LEFT  1 /* dots of the cell left of the letter */
-#define GREY         0xaa
+#define GREY         0xaau
 #define WIDE_SCREEN  1600
 #define FB_SIZE_MAX  MiB(256)
 #define FB_DIM_MAX   16384
@@ -47,7 +47,7 @@ bool fbcon_usable(const struct fb_params *p, u64 *size)
 
 static u32 colour(u8 pos, u8 bits)
 {
-	u32 v = bits <= 8 ? GREY >> (8 - bits) : (u32)GREY << (bits - 8);
+	u32 v = bits <= 8 ? GREY >> (8 - bits) : GREY << (bits - 8);
 
 	return v << pos;
 }
