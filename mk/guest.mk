@@ -69,7 +69,7 @@ $(GUEST)/$(1)/initramfs.cpio.gz: guest/images/$(1)/initramfs.list $(GUEST)/kerne
 	$$(call say,CPIO,$$@)
 	$(Q)mkdir -p $$(@D)
 	$(Q)tools/mkinitramfs --gen $(GUEST)/kernel/$(2)/gen_init_cpio --out $$@ --depfile $$(@D)/initramfs.d \
-		$$< BIN="$$(CURDIR)/$(GUEST_BIN)" BUSYBOX="$$(CURDIR)/$(GUEST_BIN)/busybox"
+		$$< BIN="$$$$(cd $(GUEST_BIN) && pwd)" BUSYBOX="$$$$(cd $(GUEST_BIN) && pwd)/busybox"
 
 $(GUEST)/$(1)/cmdline: $(or $(wildcard guest/images/$(1)/cmdline),$(GUEST)/cmdline.default)
 	$(Q)mkdir -p $$(@D)

@@ -15,9 +15,8 @@ HOST_CC := $(CC)
 endif
 HOST_CLANG := $(if $(findstring clang,$(shell $(HOST_CC) --version 2>/dev/null)),1)
 
-PURE_SRC := $(sort $(wildcard boot/mb2.c) $(filter %.c,$(VMM_SRC)) \
-	$(wildcard arch/vmx/caps.c arch/vmx/decode.c arch/vmx/check.c) \
-	$(wildcard arch/svm/caps.c arch/svm/decode.c arch/svm/check.c))
+PURE_SRC := $(sort $(filter %.c,$(VMM_SRC)) $(wildcard boot/mb2.c arch/host/acpi_tables.c) \
+	$(wildcard arch/*/caps.c arch/*/decode.c arch/*/check*.c arch/svm/asid.c))
 
 HOST_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 HOST_CFLAGS := -std=gnu11 -g -O1 -DHAVOC_HOST_TEST $(HOST_SANITIZE) \

@@ -14,4 +14,7 @@ $(eval $(call text-stamp,$(BUILD)/iso.flags,$$(OPTIONS) $$(SOURCE_DATE_EPOCH)))
 
 $(BUILD)/havoc.iso: $(BUILD)/havoc.elf $(GUEST_OUT)/options $(BUILD)/iso.flags tools/mkiso | $(BUILD)/setup-iso.ok
 	$(call say,ISO,$@)
-	$(Q)tools/mkiso -o $@ --elf $< --cmdline "$$(tr '\n' ' ' <$(GUEST_OUT)/options)"'$(OPTIONS)'
+	$(Q)tools/mkiso -o $@ --elf $< --cmdline "$$(tr '\n' ' ' <$(GUEST_OUT)/options)$$ISO_OPTIONS"
+
+# By the environment, so that it may hold any quotes.
+$(BUILD)/havoc.iso: export ISO_OPTIONS = $(OPTIONS)
