@@ -30,8 +30,8 @@ struct bus_region {
 struct bus {
 	struct bus_region region[BUS_REGIONS_MAX]; /* sorted by base, no overlap */
 	unsigned count;
-	unsigned last; /* index of the region hit last: most accesses come in runs */
-	u64 unclaimed; /* accesses that no region claimed */
+	unsigned last;      /* index of the region hit last: most accesses come in runs */
+	u64 unclaimed;      /* accesses that no region claimed */
 	u64 unclaimed_last; /* address of the last one */
 };
 

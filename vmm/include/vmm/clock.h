@@ -15,18 +15,19 @@
 
 struct timer {
 	u64 deadline; /* ticks; CLOCK_NEVER when not queued */
-	void (*fire)(void *arg); /* called by clock_run(), no longer queued; may set the timer again */
+	void (*fire)(
+		void *arg); /* called by clock_run(), no longer queued; may set the timer again */
 	void *arg;
 	struct timer *next; /* queue order: by deadline, then first come */
 };
 
 struct clock {
 	u64 (*now)(void); /* ticks, monotonic */
-	u64 hz;		  /* ticks per second */
+	u64 hz;           /* ticks per second */
 	struct timer *head;
 	struct timer *expired; /* those that the clock_run() now on its way has yet to fire */
-	u64 armed;	       /* the deadline last told to rearm() */
-	bool running;	       /* clock_run() is firing: rearm() is told once, at its end */
+	u64 armed;             /* the deadline last told to rearm() */
+	bool running;          /* clock_run() is firing: rearm() is told once, at its end */
 	/* Told when the earliest deadline has changed; CLOCK_NEVER: none. May be NULL. */
 	void (*rearm)(struct clock *c, u64 deadline);
 };

@@ -33,11 +33,11 @@ enum apic_mode {
 };
 
 struct apic_msg {
-	u32 dest;    /* APIC ID or logical destination; xAPIC: 8 bits (0xff = all), x2APIC: 32 bits (~0 = all) */
+	u32 dest; /* APIC ID or logical destination; xAPIC: 8 bits (0xff = all), x2APIC: 32 bits (~0 = all) */
 	bool logical;
-	u8 mode;     /* enum apic_mode */
+	u8 mode; /* enum apic_mode */
 	u8 vector;
-	bool level;  /* trigger mode of the interrupt (for TMR), or INIT level */
+	bool level; /* trigger mode of the interrupt (for TMR), or INIT level */
 };
 
 #endif

@@ -21,7 +21,8 @@ struct vioapic {
 	void *ctx;
 };
 
-void vioapic_init(struct vioapic *io, u8 id, void (*send)(void *ctx, const struct apic_msg *), void *ctx);
+void vioapic_init(struct vioapic *io, u8 id, void (*send)(void *ctx, const struct apic_msg *),
+		  void *ctx);
 void vioapic_reset(struct vioapic *io);
 extern const struct bus_ops vioapic_bus_ops; /* dev = struct vioapic */
 /* For struct irq_line: ctx = struct vioapic. */

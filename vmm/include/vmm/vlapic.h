@@ -28,7 +28,7 @@ struct vlapic_ops {
 	/* EOI of a level-triggered vector: to the I/O APICs. */
 	void (*eoi)(void *ctx, u8 vector);
 	/* Host ticks to guest TSC and back: deadline values are in guest TSC. */
-	u64 (*guest_tsc)(void *ctx);		  /* now */
+	u64 (*guest_tsc)(void *ctx);                   /* now */
 	u64 (*tsc_to_ticks)(void *ctx, u64 guest_tsc); /* absolute */
 };
 
@@ -56,17 +56,18 @@ struct vlapic {
 	u32 tpr, ldr, dfr, svr, esr, esr_pending, icr_low, icr_high;
 	u32 lvt[VLAPIC_LVTS];
 	u32 timer_icr, timer_dcr; /* initial count; divide configuration */
-	bool timer_running;	  /* the current count is not 0 (one-shot, periodic) */
-	u64 timer_end;		  /* ticks at which it will be */
-	u64 tsc_deadline;	  /* guest TSC; 0: disarmed */
-	struct timer timer;	  /* queued only while an interrupt would come of it */
+	bool timer_running;       /* the current count is not 0 (one-shot, periodic) */
+	u64 timer_end;            /* ticks at which it will be */
+	u64 tsc_deadline;         /* guest TSC; 0: disarmed */
+	struct timer timer;       /* queued only while an interrupt would come of it */
 	struct clock *clock;
 	const struct vlapic_ops *ops;
 	void *ctx;
 	u64 timer_fired; /* statistics */
 };
 
-void vlapic_init(struct vlapic *l, u32 id, struct clock *clock, const struct vlapic_ops *ops, void *ctx);
+void vlapic_init(struct vlapic *l, u32 id, struct clock *clock, const struct vlapic_ops *ops,
+		 void *ctx);
 /* Power-up state; bsp sets BSP in APIC_BASE. SDM "Local APIC State After Power-Up or Reset". */
 void vlapic_reset(struct vlapic *l, bool bsp);
 /* State after an INIT: as power-up, but IA32_APIC_BASE (so the mode) and the APIC ID stay. */

@@ -13,7 +13,7 @@
 
 struct vuart {
 	u8 ier, fcr, lcr, mcr, scr, dll, dlm;
-	u8 lsr_errors;	   /* overrun, cleared by a read of LSR */
+	u8 lsr_errors;     /* overrun, cleared by a read of LSR */
 	bool thre_pending; /* THR-empty interrupt not yet taken */
 	u8 msr_delta, msr_lines;
 	u8 rx[VUART_FIFO];
