@@ -84,6 +84,22 @@ $(BENCH)/initramfs.cpio.gz: test/bench/initramfs.list $(GUEST_BIN)/bench-init $(
 	$(Q)tools/mkinitramfs --gen $(GUEST)/kernel/tiny/gen_init_cpio --out $@ --depfile $(@D)/initramfs.d $< \
 		BIN="$(abspath $(GUEST_BIN))"
 
+# On the micro guests' runtime.
+$(BENCH)/%.c.o: test/bench/%.c $(MICRO)/flags
+	$(Q)mkdir -p $(@D)
+	$(Q)$(MICRO_CC) $(MICRO_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+
+$(BENCH)/%.elf: $(BENCH)/%.c.o $(MICRO)/%.runtime.o $(MICRO_LIB) test/micro/lib/micro.ld
+	$(Q)$(LD) -m elf_x86_64 -nostdlib -static -z noexecstack --build-id=none --no-warn-rwx-segments \
+		-T test/micro/lib/micro.ld -o $@ $(filter %.o,$^)
+
+$(BENCH)/%.bz: $(BENCH)/%.elf
+	$(call say,BENCH,$@)
+	$(Q)$(OBJCOPY) -O binary $< $@
+
+-include $(wildcard $(BENCH)/*.d)
+.SECONDARY: $(BENCH)/bench_guest.elf $(BENCH)/bench_guest.c.o $(MICRO)/bench_guest.runtime.o
+
 build-bench: $(BUILD)/havoc-bare.elf guest-tiny $(BENCH)/initramfs.cpio.gz $(BENCH)/bench_guest.bz
 
 ifneq ($(filter build-% check-%,$(MAKECMDGOALS)),)

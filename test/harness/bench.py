@@ -41,7 +41,7 @@ def number(pattern, text, folder):
 
 
 def measure_round_trips(env, folder, machine):
-    text = run_guest(env, folder, machine, (("bench/bench_guest.bz", "kernel"),), r"^BENCH end", "hypercall.console=on")
+    text = run_guest(env, folder, machine, (("bench/bench_guest.bz", "kernel"),), r"^PASS bench_guest", "hypercall.console=on")
     return {name: int(ticks) for name, ticks in re.findall(r"^BENCH (\w+) (\d+)$", text, re.M)}
 
 
