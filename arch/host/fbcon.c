@@ -73,6 +73,15 @@ static void draw_line(const struct fb *fb, u8 *at, unsigned bits)
 	}
 }
 
+/* The usual case: 32 bits, not scaled. */
+static void draw_line_32(const struct fb *fb, u8 *at, unsigned bits)
+{
+	volatile u32 *p = (volatile u32 *)at;
+
+	for (unsigned x = 0; x < CELL_WIDTH; x++)
+		p[x] = fb->ink & -(bits >> (CELL_WIDTH - 1 - x) & 1);
+}
+
 static void fbcon_draw(struct screen *s, unsigned row, unsigned col, u8 c)
 {
 	const struct fb *fb = &s->fb;
@@ -87,6 +96,11 @@ static void fbcon_draw(struct screen *s, unsigned row, unsigned col, u8 c)
 						 (unsigned)glyph[r]
 							 << (CELL_WIDTH - FONT_COLS - MARGIN_LEFT);
 
+		if (fb->bytes == 4 && fb->scale == 1) {
+			draw_line_32(fb, at, bits);
+			at += fb->pitch;
+			continue;
+		}
 		for (unsigned n = 0; n < fb->scale; n++, at += fb->pitch)
 			draw_line(fb, at, bits);
 	}
@@ -97,8 +111,15 @@ static void fbcon_blank_row(struct screen *s, unsigned row)
 	const struct fb *fb = &s->fb;
 	unsigned lines = CELL_HEIGHT * fb->scale;
 
-	for (unsigned y = row * lines; y < (row + 1) * lines; y++)
-		memset(fb->mem + (u64)y * fb->pitch, 0, (u64)fb->width * fb->bytes);
+	for (unsigned y = row * lines; y < (row + 1) * lines; y++) {
+		u8 *at = fb->mem + (u64)y * fb->pitch;
+		u8 *end = at + (u64)fb->width * fb->bytes;
+
+		/* By the widest store, where a string function might go byte by byte. */
+		for (; IS_ALIGNED((u64)at, 8) && end - at >= 8; at += 8)
+			*(volatile u64 *)at = 0;
+		memset(at, 0, (size_t)(end - at));
+	}
 }
 
 static void fbcon_cursor(unused struct screen *s, unused unsigned row, unused unsigned col)
