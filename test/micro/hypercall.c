@@ -44,7 +44,6 @@ static void from_either_ring(void)
 
 static void ring3_only(void)
 {
-	from_either_ring();
 	expect("a page of the kernel's", hypercall(CONSOLE_WRITE, (u64)text + 4096, 4, 0), -EFAULT);
 	expect("up to a page of the kernel's", hypercall(CONSOLE_WRITE, (u64)text + 4088, 16, 0),
 	       8);
@@ -52,11 +51,12 @@ static void ring3_only(void)
 
 static void registers_stay(void)
 {
+	bool amd = is_amd();
 	u64 a = CONSOLE_WRITE, b = 0x1111, c = 0x2222, d = 0x3333, si = 0, di = (u64)text;
 	register u64 r8 __asm__("r8") = 0x88;
 	register u64 r15 __asm__("r15") = 0x1515;
 
-	if (is_amd())
+	if (amd)
 		__asm__ volatile("vmmcall"
 				 : "+a"(a), "+b"(b), "+c"(c), "+d"(d), "+S"(si), "+D"(di), "+r"(r8),
 				   "+r"(r15));

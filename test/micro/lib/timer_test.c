@@ -31,7 +31,7 @@ static void one_shot(void)
 	check(wait_for(&ticks, 1, 1000000), "one-shot: no interrupt in a second");
 	check_equal("one-shot: count after it fired", apic_read(APIC_TIMER_NOW), 0);
 	check(!wait_for(&ticks, 2, 5000), "one-shot: it fired twice");
-	apic_write(APIC_TIMER_COUNT, 1000000000);
+	apic_write(APIC_TIMER_COUNT, 4000000000u);
 	apic_write(APIC_TIMER_COUNT, 0);
 	check_equal("stopped: count", apic_read(APIC_TIMER_NOW), 0);
 	apic_write(APIC_LVT_TIMER, VECTOR | APIC_LVT_MASKED);
@@ -40,23 +40,32 @@ static void one_shot(void)
 	check(!apic_bit(APIC_IRR, VECTOR), "masked: IRR is set");
 }
 
-static void divider(void)
+/* Ticks until a count of 20 million (20 ms at 1 GHz) has ended. */
+static u64 count_time(void)
 {
-	u64 start, fast, slow;
+	u64 start = rdtsc();
 
 	ticks = 0;
+	apic_write(APIC_TIMER_COUNT, 20000000);
+	check(wait_for(&ticks, 1, 5000000), "no interrupt after a count of 20 million");
+	return rdtsc() - start;
+}
+
+/* Emulators on a busy machine are late at times, but never early. */
+static void divider(void)
+{
+	u64 once, fast = ~0ULL, slow;
+	unsigned tries;
+
 	apic_write(APIC_LVT_TIMER, VECTOR);
-	start = rdtsc();
-	apic_write(APIC_TIMER_COUNT, 2000000);
-	check(wait_for(&ticks, 1, 5000000), "divided by 1: no interrupt");
-	fast = rdtsc() - start;
 	apic_write(APIC_TIMER_DIVIDE, 0x1); /* by 4 */
-	start = rdtsc();
-	apic_write(APIC_TIMER_COUNT, 2000000);
-	check(wait_for(&ticks, 2, 5000000), "divided by 4: no interrupt");
-	slow = rdtsc() - start;
+	slow = count_time();
 	apic_write(APIC_TIMER_DIVIDE, 0xb);
-	check(slow > 2 * fast, "divided by 4 it takes %llu ticks, by 1 %llu",
+	for (tries = 0; tries < 20 && fast > slow / 2; tries++) {
+		once = count_time();
+		fast = once < fast ? once : fast;
+	}
+	check(slow / 2 >= fast, "divided by 4 it takes %llu ticks, by 1 %llu",
 	      (unsigned long long)slow, (unsigned long long)fast);
 }
 
@@ -77,20 +86,22 @@ static void periodic(void)
 
 static void deadline(void)
 {
-	u64 at = rdtsc() + tsc_hz() / 500;
+	u64 at = rdtsc() + tsc_hz() / 10, back;
 
 	ticks = 0;
 	apic_write(APIC_LVT_TIMER, VECTOR | APIC_LVT_DEADLINE);
 	wrmsr(MSR_TSC_DEADLINE, at);
-	check_equal("deadline: read back", rdmsr(MSR_TSC_DEADLINE), at);
+	back = rdmsr(MSR_TSC_DEADLINE);
+	check(back == at || rdtsc() >= at, "deadline: 0x%llx was set, and is 0x%llx",
+	      (unsigned long long)at, (unsigned long long)back);
 	check(wait_for(&ticks, 1, 1000000), "deadline: no interrupt in a second");
 	check(rdtsc() >= at, "deadline: it fired too early");
 	check_equal("deadline: MSR after it fired", rdmsr(MSR_TSC_DEADLINE), 0);
 	wrmsr(MSR_TSC_DEADLINE, 1); /* long past */
 	check(wait_for(&ticks, 2, 1000000), "deadline: none for one in the past");
-	wrmsr(MSR_TSC_DEADLINE, rdtsc() + tsc_hz() / 100);
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + tsc_hz() / 20);
 	wrmsr(MSR_TSC_DEADLINE, 0);
-	check(!wait_for(&ticks, 3, 30000), "deadline: it fired after it was disarmed");
+	check(!wait_for(&ticks, 3, 80000), "deadline: it fired after it was disarmed");
 	apic_write(APIC_TIMER_COUNT, 1000); /* ignored in this mode */
 	check(!wait_for(&ticks, 3, 5000), "deadline: the initial count started it");
 	apic_write(APIC_LVT_TIMER, VECTOR);
