@@ -242,6 +242,20 @@ static void becoming_edge_clears_remote_irr(unused void **state)
 	assert_int_equal(sent, 2);
 }
 
+static void pins_do_not_disturb_one_another(unused void **state)
+{
+	route(8, LEVEL | 0x148, 0); /* lowest priority: an EOI is waited for as well */
+	route(9, LEVEL | 0x49, 0);
+	vioapic_set_pin(&io, 8, true);
+	assert_true(last.level);
+	vioapic_set_pin(&io, 9, true);
+	assert_int_equal(sent, 2);
+	vioapic_set_pin(&io, 9, false);
+	vioapic_eoi(&io, 0x48);
+	assert_int_equal(sent, 3);
+	assert_int_equal(last.vector, 0x48);
+}
+
 static void the_eoi_register_ends_a_level(unused void **state)
 {
 	route(8, LEVEL | 0x48, 0);
@@ -323,6 +337,7 @@ int main(void)
 		cmocka_unit_test_setup(a_level_that_went_away_while_masked_is_gone, setup),
 		cmocka_unit_test_setup(remote_irr_cannot_be_written, setup),
 		cmocka_unit_test_setup(becoming_edge_clears_remote_irr, setup),
+		cmocka_unit_test_setup(pins_do_not_disturb_one_another, setup),
 		cmocka_unit_test_setup(the_eoi_register_ends_a_level, setup),
 		cmocka_unit_test_setup(logical_lowest_priority, setup),
 		cmocka_unit_test_setup(destination_ff_is_everybody, setup),

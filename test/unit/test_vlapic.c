@@ -298,6 +298,38 @@ static void eoi_of_a_level_vector_is_broadcast(unused void **state)
 	assert_int_equal(seen.eoi, 1);
 }
 
+/* Vectors that share a word of the registers do not disturb one another. */
+static void neighbours(unused void **state)
+{
+	deliver(APIC_FIXED, 0x62, true);
+	deliver(APIC_FIXED, 0x75, true);
+	deliver(APIC_FIXED, 0x68, false);
+	assert_int_equal(rd(IRR + 0x30), 1 << 2 | 1 << 8 | 1 << 21);
+	assert_int_equal(rd(TMR + 0x30), 1 << 2 | 1 << 21);
+	vlapic_accept(&apic, 0x68);
+	vlapic_accept(&apic, 0x75);
+	assert_int_equal(rd(IRR + 0x30), 1 << 2);
+	assert_int_equal(rd(ISR + 0x30), 1 << 8 | 1 << 21);
+	wr(EOI, 0);
+	assert_int_equal(rd(ISR + 0x30), 1 << 8);
+}
+
+static void reset_forgets_everything(unused void **state)
+{
+	u32 offset;
+
+	deliver(APIC_FIXED, 0x62, true);
+	deliver(APIC_FIXED, 0x75, true);
+	vlapic_accept(&apic, 0x75);
+	vlapic_reset(&apic, true);
+	assert_false(apic.pending_hint);
+	for (offset = ISR; offset <= ESR; offset += 16)
+		assert_int_equal(rd(offset), 0);
+	wr(SVR, 0x1ff);
+	deliver(APIC_FIXED, 0x40, false);
+	assert_int_equal(vlapic_pending(&apic), 0x40);
+}
+
 static void an_eoi_too_many_is_ignored(unused void **state)
 {
 	wr(EOI, 0);
@@ -650,6 +682,17 @@ static void base_reserved_bits_fault(unused void **state)
 	assert_true(vlapic_msr_write(&apic, MSR_APIC_BASE, BIT(38) | 0x800));
 }
 
+static void moving_the_page_keeps_the_registers(unused void **state)
+{
+	wr(LDR, 0x08000000);
+	wr(DFR, 0);
+	wr(ICR_HIGH, 0x05000000);
+	assert_true(vlapic_msr_write(&apic, MSR_APIC_BASE, 0xd0000800));
+	assert_int_equal(rd(LDR), 0x08000000);
+	assert_int_equal(rd(DFR), 0x0fffffff);
+	assert_int_equal(rd(ICR_HIGH), 0x05000000);
+}
+
 static void disabling_resets_and_delivers_nothing(unused void **state)
 {
 	wr(LDR, 0x01000000);
@@ -767,8 +810,13 @@ static void x2apic_icr_is_one_write(unused void **state)
 
 static void x2apic_self_ipi(unused void **state)
 {
+	assert_true(vlapic_msr_write(&apic, 0x83f, 0x10));
+	assert_int_equal(vlapic_pending(&apic), 0x10);
 	assert_true(vlapic_msr_write(&apic, 0x83f, 0x77));
 	assert_int_equal(vlapic_pending(&apic), 0x77);
+	vlapic_accept(&apic, 0x77);
+	assert_true(vlapic_msr_write(&apic, 0x80b, 0));
+	assert_int_equal(seen.eoi, 0); /* it was edge-triggered */
 	assert_false(vlapic_msr_write(&apic, 0x83f, 0x177));
 	assert_true(vlapic_msr_write(&apic, 0x83f, 0x0f));
 	assert_true(vlapic_msr_write(&apic, 0x828, 0));
@@ -795,6 +843,8 @@ int main(void)
 		cmocka_unit_test_setup(tpr_holds_back_and_cr8_is_its_high_half, setup),
 		cmocka_unit_test_setup(ppr_by_the_manual, setup),
 		cmocka_unit_test_setup(eoi_of_a_level_vector_is_broadcast, setup),
+		cmocka_unit_test_setup(neighbours, setup),
+		cmocka_unit_test_setup(reset_forgets_everything, setup),
 		cmocka_unit_test_setup(an_eoi_too_many_is_ignored, setup),
 		cmocka_unit_test_setup(every_vector_from_16_can_be_delivered, setup),
 		cmocka_unit_test_setup(nmi_init_sipi_go_to_their_callbacks, setup),
@@ -812,6 +862,7 @@ int main(void)
 		cmocka_unit_test_setup(addressing_x2apic, setup_x2apic),
 		cmocka_unit_test_setup(base_transitions_by_the_manual, setup),
 		cmocka_unit_test_setup(base_reserved_bits_fault, setup),
+		cmocka_unit_test_setup(moving_the_page_keeps_the_registers, setup),
 		cmocka_unit_test_setup(disabling_resets_and_delivers_nothing, setup),
 		cmocka_unit_test_setup(entering_x2apic_keeps_what_is_pending, setup),
 		cmocka_unit_test_setup(x2apic_access_and_reserved_bits, setup_x2apic),

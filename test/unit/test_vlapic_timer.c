@@ -311,6 +311,37 @@ static void an_expiry_counts_by_the_setting_of_its_time(unused void **state)
 	assert_true(take());
 }
 
+/* The same, seen by each register through which the guest can look or act before the host has fired. */
+static void a_late_host_is_not_noticed(unused void **state)
+{
+	wr(LVT_TIMER, VECTOR);
+	wr(TMICT, 100);
+	ticks += 500;
+	assert_int_equal(rd(TMCCT), 0);
+	assert_true(take());
+	assert_false(queued());
+
+	wr(TMICT, 100);
+	ticks += 500;
+	wr(TMICT, 1000);
+	assert_true(take());
+	assert_true(test_clock.head->deadline == ticks + 2000);
+
+	wr(LVT_TIMER, TSC_DEADLINE | VECTOR);
+	set_deadline(ticks - TSC_BEHIND + 100);
+	ticks += 500;
+	assert_int_equal(deadline(), 0);
+	assert_true(take());
+	assert_false(queued());
+
+	wr(LVT_TIMER, PERIODIC | VECTOR);
+	wr(TMICT, 100000);
+	ticks += 250000;
+	wr(TDCR, DIV_2);
+	assert_true(take());
+	assert_true(test_clock.head->deadline == ticks + 300000);
+}
+
 static void one_shot_to_periodic_under_way(unused void **state)
 {
 	wr(LVT_TIMER, VECTOR);
@@ -470,6 +501,7 @@ static void a_deadline_moves_with_the_guests_tsc(unused void **state)
 	set_deadline(START + 1000);
 	behind = TSC_BEHIND + 5000; /* the guest has put its TSC back */
 	vlapic_tsc_changed(&apic);
+	assert_true(test_clock.head->deadline == START + 1000 + behind);
 	pass(6999);
 	assert_false(take());
 	pass(1);
@@ -532,6 +564,7 @@ int main(void)
 		cmocka_unit_test_setup(a_masked_timer_counts_without_a_host_timer, setup),
 		cmocka_unit_test_setup(a_masked_periodic_timer_keeps_its_phase, setup),
 		cmocka_unit_test_setup(an_expiry_counts_by_the_setting_of_its_time, setup),
+		cmocka_unit_test_setup(a_late_host_is_not_noticed, setup),
 		cmocka_unit_test_setup(one_shot_to_periodic_under_way, setup),
 		cmocka_unit_test_setup(tsc_deadline, setup),
 		cmocka_unit_test_setup(tsc_deadline_in_the_past_fires_at_once, setup),

@@ -245,6 +245,18 @@ static void setting_it_with_the_divider_in_reset(unused void **state)
 	assert_int_equal(rd(0), 0x31);
 }
 
+static void the_divider_in_reset_stops_the_time(unused void **state)
+{
+	wr(A, 0x66);
+	pass(5 * SECOND);
+	assert_int_equal(rd(0), 0x50);
+	assert_int_equal(rd(C), 0);
+	wr(A, 0x26);
+	assert_int_equal(rd(0), 0x50);
+	pass(501 * MS);
+	assert_int_equal(rd(0), 0x51);
+}
+
 static void setting_it_in_another_form(unused void **state)
 {
 	wr(B, SET | BINARY);
@@ -420,6 +432,16 @@ static void alarm_wildcards(unused void **state)
 	}
 }
 
+static void moving_the_alarm_moves_its_timer(unused void **state)
+{
+	rd(C);
+	wr(5, 0x12);
+	wr(B, H24 | AIE);
+	wr(5, 0x00);
+	pass(10 * SECOND + 10);
+	assert_true(line);
+}
+
 static void an_alarm_that_matches_never(unused void **state)
 {
 	static const u8 bad[][3] = {{0x24, 0, 0}, {0, 0x60, 0}, {0, 0, 0x7f}, {0xbf, 0, 0}};
@@ -538,6 +560,7 @@ int main(void)
 		cmocka_unit_test_setup(uip_leads_the_update_by_244_us, setup),
 		cmocka_unit_test_setup(setting_the_time, setup),
 		cmocka_unit_test_setup(setting_it_with_the_divider_in_reset, setup),
+		cmocka_unit_test_setup(the_divider_in_reset_stops_the_time, setup),
 		cmocka_unit_test_setup(setting_it_in_another_form, setup),
 		cmocka_unit_test_setup(writing_one_register_while_it_runs, setup),
 		cmocka_unit_test_setup(any_content_is_a_time, setup),
@@ -547,6 +570,7 @@ int main(void)
 		cmocka_unit_test_setup(periodic_interrupt, setup),
 		cmocka_unit_test_setup(alarm_at_a_time, setup),
 		cmocka_unit_test_setup(alarm_wildcards, setup),
+		cmocka_unit_test_setup(moving_the_alarm_moves_its_timer, setup),
 		cmocka_unit_test_setup(an_alarm_that_matches_never, setup),
 		cmocka_unit_test_setup(alarm_in_twelve_hour_form, setup),
 		cmocka_unit_test_setup(no_alarm_while_the_time_stands, setup),

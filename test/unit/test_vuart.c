@@ -251,6 +251,11 @@ static void fifo_clears(unused void **state)
 	type("abc");
 	wr(FCR, 3);
 	assert_int_equal(rd(LSR), 0x60);
+	/* What waited at the far end comes into the room. */
+	type("0123456789abcdef!");
+	wr(FCR, 3);
+	assert_int_equal(rd(LSR), 0x61);
+	assert_int_equal(rd(RBR), '!');
 	type("d");
 	wr(FCR, 5); /* the transmitter's only */
 	assert_int_equal(rd(LSR), 0x61);
@@ -334,6 +339,14 @@ static void modem_deltas(unused void **state)
 	assert_int_equal(rd(MSR), 0x40);
 	wr(MCR, LOOP); /* and falls */
 	assert_int_equal(rd(MSR), 0x04);
+	/* Changes gather until they are read. */
+	wr(MCR, LOOP | 1);
+	wr(MCR, LOOP | 3);
+	assert_int_equal(rd(MSR), 0x33);
+	wr(MCR, OUT2);
+	assert_true(far.line);
+	assert_int_equal(rd(MSR), 0xb8);
+	assert_false(far.line);
 }
 
 static void overrun_is_a_line_status_interrupt(unused void **state)
@@ -513,10 +526,13 @@ static void reset_lowers_the_line(unused void **state)
 {
 	wr(MCR, OUT2);
 	wr(IER, 2);
+	type("x");
 	assert_true(far.line);
 	vuart_reset(&uart);
 	assert_false(far.line);
 	reset_state(NULL);
+	assert_int_equal(uart.rx_count, 0);
+	assert_false(uart.thre_pending);
 }
 
 int main(void)

@@ -148,38 +148,12 @@ void vlapic_error(struct vlapic *l, u32 bit)
 		vlapic_lvt_raise(l, VLAPIC_LVT_ERROR);
 }
 
-static void deliver_nmi(struct vlapic *l)
-{
-	l->ops->nmi(l->ctx);
-	l->ops->notify(l->ctx);
-}
-
-static void deliver_init(struct vlapic *l)
-{
-	l->ops->init(l->ctx);
-	l->ops->notify(l->ctx);
-}
-
 void vlapic_lvt_raise(struct vlapic *l, enum vlapic_lvt entry)
 {
 	u32 lvt = l->lvt[entry];
 
-	if (lvt & LVT_MASKED)
-		return;
-	/* The timer's and the error entry's mode bits are hardwired to fixed (0). */
-	switch (field_get(LVT_MODE, lvt)) {
-	case APIC_FIXED:
+	if (!(lvt & LVT_MASKED))
 		vlapic_accept_fixed(l, (u8)(lvt & LVT_VECTOR), false);
-		break;
-	case APIC_NMI:
-		deliver_nmi(l);
-		break;
-	case APIC_INIT:
-		deliver_init(l);
-		break;
-	default:
-		break; /* SMI, ExtINT: the machine has neither SMM nor a PIC */
-	}
 }
 
 void vlapic_deliver(struct vlapic *l, const struct apic_msg *msg)
@@ -192,17 +166,19 @@ void vlapic_deliver(struct vlapic *l, const struct apic_msg *msg)
 		vlapic_accept_fixed(l, msg->vector, msg->level);
 		break;
 	case APIC_NMI:
-		deliver_nmi(l);
+		l->ops->nmi(l->ctx);
+		l->ops->notify(l->ctx);
 		break;
 	case APIC_INIT:
-		deliver_init(l);
+		l->ops->init(l->ctx);
+		l->ops->notify(l->ctx);
 		break;
 	case APIC_STARTUP:
 		l->ops->sipi(l->ctx, msg->vector);
 		l->ops->notify(l->ctx);
 		break;
 	default:
-		break;
+		break; /* SMI, ExtINT: the machine has neither SMM nor a PIC */
 	}
 }
 

@@ -47,7 +47,6 @@ enum {
 #define DFR_RESET  0xffffffffU
 
 #define LVT_VECTOR    0xffU
-#define LVT_MODE      GENMASK(10, 8)
 #define LVT_MASKED    BIT(16)
 #define LVT_TIMERMODE GENMASK(18, 17)
 
@@ -77,7 +76,7 @@ void vlapic_set_svr(struct vlapic *l, u32 value);
 void vlapic_error(struct vlapic *l, u32 bit);
 /* A fixed interrupt arrives, from wherever. */
 void vlapic_accept_fixed(struct vlapic *l, u8 vector, bool level);
-/* The source of a local vector table entry is active. */
+/* The source of a local vector table entry is active: the timer, or an error. Both are hardwired to fixed delivery. */
 void vlapic_lvt_raise(struct vlapic *l, enum vlapic_lvt entry);
 void vlapic_reset_registers(struct vlapic *l);
 
