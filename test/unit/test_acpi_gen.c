@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmm/load/acpi_gen.c: found as an OS finds them, checksums, every field that a machine description decides; the DSDT's
- * numbers against it; and, where iasl is installed, each table disassembled and compiled again without a word.
+ * vmm/load/acpi_gen.c: found as an OS finds them, checksums, every field that a machine description
+ * decides; the DSDT's numbers against it; and, where iasl is installed, each table disassembled and
+ * compiled again without a word.
  */
 /* SOURCES: vmm/load/acpi_gen.c vmm/machine/machine.c vmm/mem/gmem.c vmm/mem/pagetable.c
  * vmm/mem/pt_formats.c test/mock/host.c */
@@ -151,8 +152,11 @@ static void test_fadt(void **state)
 	assert_int_equal(get(f, 89, 1), 2);
 	assert_int_equal(get(f, 91, 1), 4);
 	assert_int_equal(get(f, 108, 1), 0x32); /* century */
-	assert_int_equal(get(f, 109, 2), 0x5);	/* legacy devices, no VGA, no 8042, CMOS RTC there */
-	/* WBINVD, C1, no fixed buttons, no RTC wake, 32-bit timer, reset register, headless; not hardware-reduced. */
+	assert_int_equal(get(f, 109, 2), 0x5); /* legacy devices, no VGA, no 8042, CMOS RTC there */
+	/*
+	 * WBINVD, C1, no fixed buttons, no RTC wake, 32-bit timer, reset register, headless; not
+	 * hardware-reduced.
+	 */
 	assert_int_equal(get(f, 112, 4), 0x1575);
 	expect_io(f + 116, 0xcf9, 8);
 	assert_int_equal(get(f, 128, 1), 6);
@@ -287,11 +291,12 @@ static void test_iasl(void **state)
 	dump(dir, "dsdt", table_at(get(fadt, 140, 8), "DSDT"));
 	dump(dir, "xsdt", table_at(get(rsdp(), 24, 8), "XSDT"));
 	/* The compiler puts its own name into the header, hence -i 36. */
-	snprintf(command, sizeof(command),
-		 "cd %s && for t in facp apic facs dsdt xsdt; do "
-		 "iasl -d $t.aml >$t.log 2>&1 && ! grep -il 'error\\|warning\\|\\*\\*\\*\\*' $t.log $t.dsl && "
-		 "iasl -p $t-again -we $t.dsl >>$t.log 2>&1 && cmp -i 36 $t.aml $t-again.aml || { cat $t.log; exit 1; }; done",
-		 dir);
+	snprintf(
+		command, sizeof(command),
+		"cd %s && for t in facp apic facs dsdt xsdt; do "
+		"iasl -d $t.aml >$t.log 2>&1 && ! grep -il 'error\\|warning\\|\\*\\*\\*\\*' $t.log $t.dsl && "
+		"iasl -p $t-again -we $t.dsl >>$t.log 2>&1 && cmp -i 36 $t.aml $t-again.aml || { cat $t.log; exit 1; }; done",
+		dir);
 	r = system(command);
 	snprintf(command, sizeof(command), "rm -r %s", dir);
 	assert_int_equal(system(command), 0);

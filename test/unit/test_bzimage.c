@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmm/load/bzimage.c and zeropage.c: placement of kernel, initrd and command line, every byte of the zero page, page tables and
- * GDT, and images made to break the loader.
+ * vmm/load/bzimage.c and zeropage.c: placement of kernel, initrd and command line, every byte of
+ * the zero page, page tables and GDT, and images made to break the loader.
  */
 /* SOURCES: vmm/load/bzimage.c vmm/load/zeropage.c vmm/machine/machine.c vmm/mem/gmem.c vmm/mem/pagetable.c
  * vmm/mem/pt_formats.c vmm/lib/fmt.c test/mock/host.c */
@@ -59,8 +59,8 @@ static void machine_with(u64 size)
 
 /* An image like a real one: 64-bit, relocatable, 34 MiB from 16 MiB on. */
 #define SETUP_SECTS 31
-#define SETUP	    ((SETUP_SECTS + 1) * 512)
-#define PAYLOAD	    (100 * 1024)
+#define SETUP       ((SETUP_SECTS + 1) * 512)
+#define PAYLOAD     (100 * 1024)
 
 static u8 file[SETUP + PAYLOAD];
 static u8 initrd[70000];
@@ -93,11 +93,12 @@ static int setup(void **state)
 	put(0x234, 1, 1);
 	put(0x236, 0x0f, 2);
 	put(0x238, 2047, 4);
-	put(0x23c, 3, 4);	       /* a foreign subarchitecture */
+	put(0x23c, 3, 4);            /* a foreign subarchitecture */
 	put(0x250, 0x1122334455, 8); /* setup_data: a wild pointer */
 	put(0x258, 0x1000000, 8);
 	put(0x260, MiB(34), 4);
-	img = (struct load_image){.kernel = file, .kernel_size = sizeof(file), .cmdline = "console=ttyS0"};
+	img = (struct load_image){
+		.kernel = file, .kernel_size = sizeof(file), .cmdline = "console=ttyS0"};
 	memset(&why, 0x7f, sizeof(why));
 	memset(&entry, 0x7f, sizeof(entry));
 	return 0;
@@ -158,7 +159,8 @@ static void test_placed(void **state)
 	img.initrd_size = sizeof(initrd);
 	expect_loaded(MiB(16));
 	/* The initrd ends with memory, on a page of its own. */
-	assert_int_equal(get(entry.rsi + 0x218, 4), ALIGN_DOWN(MiB(128) - sizeof(initrd), PAGE_SIZE));
+	assert_int_equal(get(entry.rsi + 0x218, 4),
+			 ALIGN_DOWN(MiB(128) - sizeof(initrd), PAGE_SIZE));
 	assert_int_equal(get(entry.rsi + 0x21c, 4), sizeof(initrd));
 	expect_bytes(get(entry.rsi + 0x218, 4), initrd, sizeof(initrd));
 	/* Only what was written has been populated. */
@@ -171,38 +173,24 @@ static void test_zero_page(void **state)
 		unsigned at, size;
 		u64 value;
 	} rows[] = {
-		{0x000, 8, 0},		 /* screen_info */
-		{0x070, 8, 0xe0000},	 /* acpi_rsdp_addr */
-		{0x1e8, 1, 3},		 /* e820 entries */
-		{0x1ef, 1, 0},		 /* sentinel */
-		{0x1f1, 1, SETUP_SECTS},
-		{0x1fa, 2, 0xffff},
-		{0x1fe, 2, 0xaa55},
-		{0x202, 4, 0x53726448},
-		{0x206, 2, 0x20f},
-		{0x210, 1, 0xff},
-		{0x211, 1, 0x01},
-		{0x226, 2, 0},
-		{0x228, 4, 0x20000},
-		{0x22c, 4, 0x7fffffff},
-		{0x236, 2, 0x0f},
-		{0x238, 4, 2047},
-		{0x23c, 4, 0},
-		{0x240, 8, 0},
-		{0x250, 8, 0},
-		{0x258, 8, 0x1000000},
-		{0x260, 4, MiB(34)},
-		{0x290, 8, 0},		 /* beyond the header: not the file's */
-		{0x2d0, 8, 0},
-		{0x2d8, 8, 0x9fc00},
-		{0x2e0, 4, 1},
-		{0x2e4, 8, 0x9fc00},
-		{0x2ec, 8, 0x60400},
-		{0x2f4, 4, 2},
-		{0x2f8, 8, 0x100000},
-		{0x300, 8, MiB(127)},
-		{0x308, 4, 1},
-		{0x30c, 8, 0},
+		{0x000, 8, 0},       /* screen_info */
+		{0x070, 8, 0xe0000}, /* acpi_rsdp_addr */
+		{0x1e8, 1, 3},       /* e820 entries */
+		{0x1ef, 1, 0},       /* sentinel */
+		{0x1f1, 1, SETUP_SECTS}, {0x1fa, 2, 0xffff},
+		{0x1fe, 2, 0xaa55},      {0x202, 4, 0x53726448},
+		{0x206, 2, 0x20f},       {0x210, 1, 0xff},
+		{0x211, 1, 0x01},        {0x226, 2, 0},
+		{0x228, 4, 0x20000},     {0x22c, 4, 0x7fffffff},
+		{0x236, 2, 0x0f},        {0x238, 4, 2047},
+		{0x23c, 4, 0},           {0x240, 8, 0},
+		{0x250, 8, 0},           {0x258, 8, 0x1000000},
+		{0x260, 4, MiB(34)},     {0x290, 8, 0}, /* beyond the header: not the file's */
+		{0x2d0, 8, 0},           {0x2d8, 8, 0x9fc00},
+		{0x2e0, 4, 1},           {0x2e4, 8, 0x9fc00},
+		{0x2ec, 8, 0x60400},     {0x2f4, 4, 2},
+		{0x2f8, 8, 0x100000},    {0x300, 8, MiB(127)},
+		{0x308, 4, 1},           {0x30c, 8, 0},
 		{0xff8, 8, 0},
 	};
 
@@ -274,11 +262,13 @@ static void test_too_little_memory(void **state)
 {
 	(void)state;
 	machine_with(MiB(32));
-	expect_refused(HV_ENOMEM,
-		       "the kernel needs 34 MiB of memory from 2 MiB on, and the guest has 32 MiB: give it more with mem=64M");
+	expect_refused(
+		HV_ENOMEM,
+		"the kernel needs 34 MiB of memory from 2 MiB on, and the guest has 32 MiB: give it more with mem=64M");
 	put(0x234, 0, 1);
-	expect_refused(HV_ENOMEM,
-		       "the kernel needs 34 MiB of memory from 16 MiB on, and the guest has 32 MiB: give it more with mem=96M");
+	expect_refused(
+		HV_ENOMEM,
+		"the kernel needs 34 MiB of memory from 16 MiB on, and the guest has 32 MiB: give it more with mem=96M");
 	put(0x258, GiB(5), 8); /* beyond low memory */
 	expect_refused(HV_ENOMEM, "from 5120 MiB on");
 	put(0x258, ~0ULL << 12, 8);
@@ -389,7 +379,10 @@ static void test_no_kernel(void **state)
 	img.kernel_size = sizeof(file);
 	put(0x1fe, 0xaa54, 2);
 	expect_refused(HV_ENOEXEC, "no Linux bzImage");
-	memcpy(file, "\x7f" "ELF", 4);
+	memcpy(file,
+	       "\x7f"
+	       "ELF",
+	       4);
 	expect_refused(HV_ENOEXEC, "no Linux bzImage");
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmm/machine/config.c: defaults, every option, quoting as GRUB does it, mistakes and their sentences; and that the committed
- * docs/options.md is what tools/gen-options-doc.c writes.
+ * vmm/machine/config.c: defaults, every option, quoting as GRUB does it, mistakes and their
+ * sentences; and that the committed docs/options.md is what tools/gen-options-doc.c writes.
  */
 /* SOURCES: vmm/machine/config.c vmm/lib/fmt.c */
 #include <stdarg.h>
@@ -58,9 +58,10 @@ static void test_defaults(void **state)
 static void test_all(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("mem=1G cmdline=quiet console=com2,9600 on-idle=halt on-error=reboot "
-			       "hypercall.console=on hypercall.compat=on loglevel=warn"),
-			 0);
+	assert_int_equal(
+		parse("mem=1G cmdline=quiet console=com2,9600 on-idle=halt on-error=reboot "
+		      "hypercall.console=on hypercall.compat=on loglevel=warn"),
+		0);
 	assert_string_equal(said, "");
 	assert_int_equal(c.mem, GiB(1));
 	assert_true(c.cmdline_set);
@@ -83,11 +84,27 @@ static void test_sizes(void **state)
 		const char *text;
 		u64 mem; /* 0: a mistake */
 	} rows[] = {
-		{"mem=16M", MiB(16)}, {"mem=32m", MiB(32)}, {"mem=65536K", MiB(64)}, {"mem=2g", GiB(2)},
-		{"mem=1T", GiB(1024)}, {"mem=134217728", MiB(128)}, {"mem=134217729", MiB(128)},
-		{"mem=0x2000000", MiB(32)}, {"mem=15M", 0}, {"mem=0", 0}, {"mem=", 0}, {"mem=-1", 0}, {"mem=M", 0},
-		{"mem=1.5G", 0}, {"mem=16MB", 0}, {"mem=16Q", 0}, {"mem=5T", 0}, {"mem=0x", 0},
-		{"mem=18446744073709551616", 0}, {"mem=18446744073709551615T", 0}, {"mem=99999999999999999999999", 0},
+		{"mem=16M", MiB(16)},
+		{"mem=32m", MiB(32)},
+		{"mem=65536K", MiB(64)},
+		{"mem=2g", GiB(2)},
+		{"mem=1T", GiB(1024)},
+		{"mem=134217728", MiB(128)},
+		{"mem=134217729", MiB(128)},
+		{"mem=0x2000000", MiB(32)},
+		{"mem=15M", 0},
+		{"mem=0", 0},
+		{"mem=", 0},
+		{"mem=-1", 0},
+		{"mem=M", 0},
+		{"mem=1.5G", 0},
+		{"mem=16MB", 0},
+		{"mem=16Q", 0},
+		{"mem=5T", 0},
+		{"mem=0x", 0},
+		{"mem=18446744073709551616", 0},
+		{"mem=18446744073709551615T", 0},
+		{"mem=99999999999999999999999", 0},
 	};
 
 	(void)state;
@@ -133,7 +150,10 @@ static void test_console(void **state)
 	}
 }
 
-/* The left side as it comes from GRUB or is written by hand; the right side as the guest shall get it. */
+/*
+ * The left side as it comes from GRUB or is written by hand; the right side as the guest shall get
+ * it.
+ */
 static void test_quotes(void **state)
 {
 	static const struct {
@@ -189,7 +209,8 @@ static void test_mistakes(void **state)
 	assert_non_null(strstr(said, "the option mem has no value"));
 	assert_int_equal(parse("=5"), 1);
 	assert_int_equal(parse("on-error=explode"), 1);
-	assert_string_equal(said, "on-error=explode is not possible: the value is halt, reboot, poweroff\n");
+	assert_string_equal(
+		said, "on-error=explode is not possible: the value is halt, reboot, poweroff\n");
 	assert_int_equal(c.on_error, END_HALT);
 	assert_int_equal(parse("MEM=1G Loglevel=info a b c"), 5);
 	/* Nobody listens: still counted. */
@@ -253,9 +274,10 @@ static void test_docs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults), cmocka_unit_test(test_all),	  cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_console),	 cmocka_unit_test(test_quotes),	  cmocka_unit_test(test_mistakes),
-		cmocka_unit_test(test_long),	 cmocka_unit_test(test_docs),
+		cmocka_unit_test(test_defaults), cmocka_unit_test(test_all),
+		cmocka_unit_test(test_sizes),    cmocka_unit_test(test_console),
+		cmocka_unit_test(test_quotes),   cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_long),     cmocka_unit_test(test_docs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

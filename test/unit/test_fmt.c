@@ -22,21 +22,25 @@
 
 static void test_numbers(void **state)
 {
-	static const long long values[] = {0, 1, -1, 9, 10, -10, 127, 128, 255, 256, 65535, INT32_MAX,
+	static const long long values[] = {0,         1,         -1,        9,
+					   10,        -10,       127,       128,
+					   255,       256,       65535,     INT32_MAX,
 					   INT32_MIN, INT64_MAX, INT64_MIN, 0x123456789abcdef};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
 		long long v = values[i];
 
-		SAME("%lld|%llu|%llx|%llX", v, (unsigned long long)v, (unsigned long long)v, (unsigned long long)v);
+		SAME("%lld|%llu|%llx|%llX", v, (unsigned long long)v, (unsigned long long)v,
+		     (unsigned long long)v);
 		SAME("%ld|%zu|%lx", (long)v, (size_t)v, (unsigned long)v);
 		SAME("%d|%i|%u|%x|%X", (int)v, (int)v, (unsigned)v, (unsigned)v, (unsigned)v);
-		SAME("%hd|%hu|%hx|%hhd|%hhu|%hhx", (short)v, (unsigned short)v, (unsigned short)v, (signed char)v,
-		     (unsigned char)v, (unsigned char)v);
-		SAME("%5d|%-5d|%05d|%12llx|%-12llx|%012llx", (int)v, (int)v, (int)v, (unsigned long long)v,
-		     (unsigned long long)v, (unsigned long long)v);
-		SAME("%#x|%#10x|%#010x|%+d|% d|%+5d", (unsigned)v, (unsigned)v, (unsigned)v, (int)v, (int)v, (int)v);
+		SAME("%hd|%hu|%hx|%hhd|%hhu|%hhx", (short)v, (unsigned short)v, (unsigned short)v,
+		     (signed char)v, (unsigned char)v, (unsigned char)v);
+		SAME("%5d|%-5d|%05d|%12llx|%-12llx|%012llx", (int)v, (int)v, (int)v,
+		     (unsigned long long)v, (unsigned long long)v, (unsigned long long)v);
+		SAME("%#x|%#10x|%#010x|%+d|% d|%+5d", (unsigned)v, (unsigned)v, (unsigned)v, (int)v,
+		     (int)v, (int)v);
 		SAME("%.5d|%8.5d|%-8.5d|%.0d", (int)v, (int)v, (int)v, (int)v);
 		SAME("%*d|%-*d|%.*d", 7, (int)v, 7, (int)v, 4, (int)v);
 		SAME("%*d", -7, (int)v);
@@ -47,7 +51,8 @@ static void test_numbers(void **state)
 static void test_text(void **state)
 {
 	(void)state;
-	SAME("%s|%10s|%-10s|%.2s|%.*s|%c|%3c|%-3c|", "hello", "hello", "hello", "hello", 3, "hello", 'x', 'y', 'z');
+	SAME("%s|%10s|%-10s|%.2s|%.*s|%c|%3c|%-3c|", "hello", "hello", "hello", "hello", 3, "hello",
+	     'x', 'y', 'z');
 	SAME("%s", "");
 	SAME("plain");
 	/* A precision bounds what is read: no NUL needed. */
@@ -87,7 +92,8 @@ static void test_odd(void **state)
 static void test_bounds(void **state)
 {
 	char got[8];
-	volatile int lowest = INT32_MIN; /* volatile: else the compiler sees through it, and warns */
+	volatile int lowest =
+		INT32_MIN; /* volatile: else the compiler sees through it, and warns */
 
 	(void)state;
 	for (size_t size = 0; size <= sizeof(got); size++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmm/mem/gmem.c: bounds and overflow, clearing on first touch, the nested leaves that come of it, promotion to 1 GiB,
- * scrubbing, and exhaustion of the host.
+ * vmm/mem/gmem.c: bounds and overflow, clearing on first touch, the nested leaves that come of it,
+ * promotion to 1 GiB, scrubbing, and exhaustion of the host.
  */
 /* SOURCES: vmm/mem/gmem.c vmm/mem/pagetable.c vmm/mem/pt_formats.c test/mock/host.c */
 #include <stdarg.h>

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmm/mem/gwalk.c: every paging mode and page size, rights (WP, U/S, NX, SMEP, SMAP, protection keys), reserved bits, accessed
- * and dirty bits, fault codes, copies across pages, tables in bad places.
+ * vmm/mem/gwalk.c: every paging mode and page size, rights (WP, U/S, NX, SMEP, SMAP, protection
+ * keys), reserved bits, accessed and dirty bits, fault codes, copies across pages, tables in bad
+ * places.
  */
-/* SOURCES: vmm/mem/gwalk.c vmm/mem/gmem.c vmm/mem/pagetable.c vmm/mem/pt_formats.c test/mock/host.c */
+/*
+ * SOURCES: vmm/mem/gwalk.c vmm/mem/gmem.c vmm/mem/pagetable.c vmm/mem/pt_formats.c test/mock/host.c
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -331,7 +334,8 @@ static void test_rights(void **state)
 			map64(VA, 4, 0, 0x9000 | ALL);
 			put64(slot64(VA, level), (level ? TABLE(level - 1) : 0x9000) | entry);
 			for (unsigned conf = 0; conf < 32; conf++) {
-				bool wp = conf & 1, smep = conf & 2, smap = conf & 4, ac = conf & 8, user = conf & 16;
+				bool wp = conf & 1, smep = conf & 2, smap = conf & 4, ac = conf & 8,
+				     user = conf & 16;
 				u32 u = user ? PFEC_U : 0;
 				bool ok;
 
@@ -362,7 +366,9 @@ static void test_rights(void **state)
 	map64(VA, 4, 0, 0x9000 | P | W);
 	for (s.cpl = 0; s.cpl < 3; s.cpl++)
 		expect_ok(VA, GWALK_WRITE, 0x9000);
-	/* An implicit access by a user's instruction is a supervisor's, which AC does not excuse. */
+	/*
+	 * An implicit access by a user's instruction is a supervisor's, which AC does not excuse.
+	 */
 	s.cpl = 3;
 	s.implicit = true;
 	expect_ok(VA, GWALK_READ, 0x9000);
@@ -410,17 +416,19 @@ static void test_reserved(void **state)
 		unsigned levels, level, bit;
 		bool leaf;
 	} rows[] = {
-		{4, 3, 7, false}, {5, 4, 7, false}, {5, 3, 7, false}, {4, 1, 13, true}, {4, 1, 20, true},
-		{4, 2, 13, true}, {4, 2, 29, true}, {4, 2, 21, true},
+		{4, 3, 7, false}, {5, 4, 7, false}, {5, 3, 7, false}, {4, 1, 13, true},
+		{4, 1, 20, true}, {4, 2, 13, true}, {4, 2, 29, true}, {4, 2, 21, true},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		gva_t va = 0x00007f1200000000ULL;
 
-		map64(va, rows[i].levels, rows[i].leaf ? rows[i].level : 0, 0x40000000 | ALL | (rows[i].leaf ? PS : 0));
+		map64(va, rows[i].levels, rows[i].leaf ? rows[i].level : 0,
+		      0x40000000 | ALL | (rows[i].leaf ? PS : 0));
 		expect_ok(va, GWALK_READ, 0x40000000);
-		put64(slot64(va, rows[i].level), get64(slot64(va, rows[i].level)) | BIT(rows[i].bit));
+		put64(slot64(va, rows[i].level),
+		      get64(slot64(va, rows[i].level)) | BIT(rows[i].bit));
 		expect_fault(va, GWALK_READ, PFEC_P | PFEC_RSV);
 		expect_fault(va, GWALK_WRITE, PFEC_P | PFEC_RSV | PFEC_W);
 	}
@@ -462,7 +470,8 @@ static void test_accessed_dirty(void **state)
 		assert_int_equal(get64(slot64(VA, leaf)), entry | A);
 		assert_int_equal(walk(VA, GWALK_WRITE), 0);
 		assert_int_equal(get64(slot64(VA, leaf)), entry | A | D);
-		assert_int_equal(get64(slot64(VA, 3)), TABLE(2) | ALL | A); /* never D above the leaf */
+		assert_int_equal(get64(slot64(VA, 3)),
+				 TABLE(2) | ALL | A); /* never D above the leaf */
 		/* D only missing. */
 		put64(slot64(VA, leaf), entry | A);
 		assert_int_equal(walk(VA, GWALK_EXEC), 0);
@@ -516,19 +525,25 @@ static void test_copy(void **state)
 	assert_int_equal(gmem_read(&g, 0x10000, out, PAGE_SIZE), 0);
 	assert_memory_equal(out, in + PAGE_SIZE, PAGE_SIZE);
 	/* Odd offsets, over two seams. */
-	assert_int_equal(gwalk_read(&g, &s, va + PAGE_SIZE - 3, out, PAGE_SIZE + 6, GWALK_READ, &f), 0);
+	assert_int_equal(gwalk_read(&g, &s, va + PAGE_SIZE - 3, out, PAGE_SIZE + 6, GWALK_READ, &f),
+			 0);
 	assert_memory_equal(out, in + PAGE_SIZE - 3, PAGE_SIZE + 6);
 	/* MMIO, then nothing. */
-	assert_int_equal(gwalk_read(&g, &s, va + 3 * PAGE_SIZE - 4, out, 8, GWALK_READ, &f), -HV_EIO);
+	assert_int_equal(gwalk_read(&g, &s, va + 3 * PAGE_SIZE - 4, out, 8, GWALK_READ, &f),
+			 -HV_EIO);
 	assert_int_equal(gwalk_write(&g, &s, va + 3 * PAGE_SIZE, in, 1, &f), -HV_EIO);
 	assert_int_equal(gwalk_read(&g, &s, va + 4 * PAGE_SIZE - 4, out, 0, GWALK_READ, &f), 0);
 	put64(slot64(va + 3 * PAGE_SIZE, 0), 0);
 	assert_int_equal(gwalk_write(&g, &s, va + 3 * PAGE_SIZE - 4, in, 8, &f), -HV_EFAULT);
 	assert_int_equal(f.address, va + 3 * PAGE_SIZE); /* CR2 is the byte that faults */
 	assert_int_equal(f.error, PFEC_W);
-	/* From the top of the address space to its beginning: not canonical is not what happens, page 0 is. */
+	/*
+	 * From the top of the address space to its beginning: not canonical is not what happens,
+	 * page 0 is.
+	 */
 	map64(0, 4, 0, 0x20000 | ALL);
-	assert_int_equal(gwalk_read(&g, &s, 0x00007ffffffffff8ULL, out, 16, GWALK_READ, &f), -HV_EFAULT);
+	assert_int_equal(gwalk_read(&g, &s, 0x00007ffffffffff8ULL, out, 16, GWALK_READ, &f),
+			 -HV_EFAULT);
 	/* 32 bits wrap. */
 	map_32(0xfffff000, 0, 0x20000 | ALL, false);
 	put32(TABLE(1), (u32)(0x8000 | ALL));
@@ -628,7 +643,10 @@ static void test_fetch_cache(void **state)
 	assert_int_equal(c.key, 0);
 }
 
-/* Random tables, random state: every answer is in bounds, and a success obeys what the walk itself says. */
+/*
+ * Random tables, random state: every answer is in bounds, and a success obeys what the walk itself
+ * says.
+ */
 static void test_random(void **state)
 {
 	(void)state;
@@ -642,7 +660,8 @@ static void test_random(void **state)
 			u64 *table = gmem_ptr(&g, 0x1000, 0x6000);
 
 			for (unsigned i = 0; i < 0x6000 / 8; i++) {
-				table[i] = ((u64)(1 + rand() % 8) << 12) | (rand() % 16 ? ALL : (u64)rand() % 512);
+				table[i] = ((u64)(1 + rand() % 8) << 12) |
+					   (rand() % 16 ? ALL : (u64)rand() % 512);
 				if (rand() % 40 == 0)
 					table[i] |= BIT(rand() % 64);
 			}
@@ -652,7 +671,8 @@ static void test_random(void **state)
 		s = (struct gwalk_state){
 			.cr0 = CR0_PE | (rand() % 20 ? CR0_PG : 0) | (rand() % 2 ? CR0_WP : 0),
 			.cr3 = (u64)(1 + rand() % 6) << 12 | (rand() % 10 ? 0 : (u64)rand()),
-			.cr4 = (u64)rand() & (CR4_PAE | CR4_PSE | CR4_LA57 | CR4_SMEP | CR4_SMAP | CR4_PKE),
+			.cr4 = (u64)rand() &
+			       (CR4_PAE | CR4_PSE | CR4_LA57 | CR4_SMEP | CR4_SMAP | CR4_PKE),
 			.efer = (u64)rand() & (EFER_NXE | EFER_LMA),
 			.cpl = rand() % 4,
 			.pkru = (u32)rand(),
@@ -661,9 +681,11 @@ static void test_random(void **state)
 		r = walk(va, (u32[]){GWALK_READ, GWALK_WRITE, GWALK_EXEC}[rand() % 3]);
 		assert_true(r == 0 || r == -HV_EFAULT || r == -HV_EIO);
 		if (r == 0)
-			assert_true(gpa < BIT(52) && gpa % PAGE_SIZE == va % PAGE_SIZE && left == PAGE_SIZE - va % PAGE_SIZE);
+			assert_true(gpa < BIT(52) && gpa % PAGE_SIZE == va % PAGE_SIZE &&
+				    left == PAGE_SIZE - va % PAGE_SIZE);
 		if (r == -HV_EFAULT)
-			assert_true(f.vector == VEC_GP || (f.vector == VEC_PF && !(f.error & ~0x3fU)));
+			assert_true(f.vector == VEC_GP ||
+				    (f.vector == VEC_PF && !(f.error & ~0x3fU)));
 		r = gwalk_read(&g, &s, va, buf, sizeof(buf), GWALK_READ, &f);
 		if (r == 0)
 			r = gwalk_write(&g, &s, va, buf, sizeof(buf), &f);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* vmm/machine/machine.c: limits, the split around the hole, an e820 map in order and without overlap. */
+/*
+ * vmm/machine/machine.c: limits, the split around the hole, an e820 map in order and without
+ * overlap.
+ */
 /* SOURCES: vmm/machine/machine.c */
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,8 +40,11 @@ static void check_map(u64 mem)
 
 static void test_sizes(void **state)
 {
-	static const u64 sizes[] = {MiB(16),  MiB(16) + PAGE_SIZE, MiB(128), GiB(3) - PAGE_SIZE, GiB(3), GiB(3) + PAGE_SIZE,
-				    MiB(3500), GiB(4), GiB(64), GiB(4096)};
+	static const u64 sizes[] = {MiB(16),   MiB(16) + PAGE_SIZE,
+				    MiB(128),  GiB(3) - PAGE_SIZE,
+				    GiB(3),    GiB(3) + PAGE_SIZE,
+				    MiB(3500), GiB(4),
+				    GiB(64),   GiB(4096)};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -77,8 +83,10 @@ static void test_one_truth(void **state)
 	assert_int_equal(MACHINE_S5_TYPE, VPM_S5_TYPE);
 	assert_int_equal(MACHINE_UART_PORTS, VUART_PORTS);
 	assert_true(MACHINE_CPUS_MAX <= VM_CPUS_MAX);
-	assert_true(VIOAPIC_BASE >= MACHINE_HOLE_BASE && VIOAPIC_BASE + VIOAPIC_SIZE <= MACHINE_HIGH_BASE);
-	assert_true(VLAPIC_BASE >= MACHINE_HOLE_BASE && VLAPIC_BASE + VLAPIC_SIZE <= MACHINE_HIGH_BASE);
+	assert_true(VIOAPIC_BASE >= MACHINE_HOLE_BASE &&
+		    VIOAPIC_BASE + VIOAPIC_SIZE <= MACHINE_HIGH_BASE);
+	assert_true(VLAPIC_BASE >= MACHINE_HOLE_BASE &&
+		    VLAPIC_BASE + VLAPIC_SIZE <= MACHINE_HIGH_BASE);
 	/* The I/O APIC's number is no CPU's. */
 	assert_int_equal(machine_describe(&m, "guest", 1, MiB(128)), 0);
 	assert_true(m.ioapic_id >= m.cpus);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* vmm/load/mptable.c: found as an OS finds it, and every entry walked as the MultiProcessor Specification lays it out. */
+/*
+ * vmm/load/mptable.c: found as an OS finds it, and every entry walked as the MultiProcessor
+ * Specification lays it out.
+ */
 /* SOURCES: vmm/load/mptable.c vmm/machine/machine.c vmm/mem/gmem.c vmm/mem/pagetable.c
  * vmm/mem/pt_formats.c test/mock/host.c */
 #include <stdarg.h>
@@ -80,7 +83,7 @@ static u8 sum(gpa_t at, u64 n)
 
 struct found {
 	unsigned cpus, bsps, buses, ioapics, ints, local_ints;
-	u32 pins; /* a bit per ISA interrupt that has a route */
+	u32 pins;      /* a bit per ISA interrupt that has a route */
 	u64 route[16]; /* the entry */
 };
 

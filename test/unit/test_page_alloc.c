@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmm/mem/page_alloc.c: merging, reserving, both ends, alignment, a full table, and a long random run against a map of
- * every page.
+ * vmm/mem/page_alloc.c: merging, reserving, both ends, alignment, a full table, and a long random
+ * run against a map of every page.
  */
 /* SOURCES: vmm/mem/page_alloc.c test/mock/host.c */
 #include <stdarg.h>
@@ -41,9 +41,11 @@ static void check(u64 free_bytes)
 	u64 sum = 0;
 
 	for (unsigned i = 0; i < a.count; i++) {
-		assert_true(a.free[i].size && a.free[i].base && IS_ALIGNED(a.free[i].base | a.free[i].size, PAGE_SIZE));
+		assert_true(a.free[i].size && a.free[i].base &&
+			    IS_ALIGNED(a.free[i].base | a.free[i].size, PAGE_SIZE));
 		if (i)
-			assert_true(a.free[i - 1].base + a.free[i - 1].size < a.free[i].base); /* merged */
+			assert_true(a.free[i - 1].base + a.free[i - 1].size <
+				    a.free[i].base); /* merged */
 		sum += a.free[i].size;
 	}
 	for (hpa_t p = a.page_list; p; p = *(u64 *)link_va(p))

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vmm/mem/pagetable.c and pt_formats.c. The tables' memory watches: whenever the walker asks it for anything, the tables
- * as the hardware would see them at that moment are walked. No link may lead to a page that is not (or no longer) a table,
- * a split table must be full before it is linked, and every address must translate as before or as after.
+ * vmm/mem/pagetable.c and pt_formats.c. The tables' memory watches: whenever the walker asks it for
+ * anything, the tables as the hardware would see them at that moment are walked. No link may lead
+ * to a page that is not (or no longer) a table, a split table must be full before it is linked, and
+ * every address must translate as before or as after.
  */
 /* SOURCES: vmm/mem/pagetable.c vmm/mem/pt_formats.c test/mock/host.c */
 #include <stdarg.h>
@@ -66,7 +67,8 @@ static void observe(struct pool *p)
 	p->looks++;
 	found = pt_lookup(p->pt, p->watch_va, &leaf);
 	if (found)
-		assert_true((p->before && leaf.pa == p->before_pa) || (p->after && leaf.pa == p->after_pa));
+		assert_true((p->before && leaf.pa == p->before_pa) ||
+			    (p->after && leaf.pa == p->after_pa));
 	else
 		assert_true(!p->before || !p->after);
 }
@@ -76,7 +78,8 @@ static void walk_all(const struct pagetable *t, const u64 *table, unsigned level
 	(*tables)++;
 	for (unsigned i = 0; level && i < 512; i++) {
 		if (t->fmt->is_present(table[i]) && !t->fmt->is_leaf(table[i], level))
-			walk_all(t, pool_va(&pool, table[i] & t->fmt->addr_mask), level - 1, tables);
+			walk_all(t, pool_va(&pool, table[i] & t->fmt->addr_mask), level - 1,
+				 tables);
 	}
 }
 
@@ -185,7 +188,8 @@ static void test_entries(void **state)
 	(void)state;
 	assert_int_equal(x->make_leaf(0x1234000, PT_READ, PT_WB, 0), 0x1234000 | nx | 0x61);
 	assert_int_equal(x->make_leaf(0x1234000, RWX, PT_WB, 0), 0x1234063);
-	assert_int_equal(x->make_leaf(0x200000, PT_READ | PT_WRITE | PT_USER | PT_GLOBAL, PT_UC, 1), 0x200000 | nx | 0x1ff);
+	assert_int_equal(x->make_leaf(0x200000, PT_READ | PT_WRITE | PT_USER | PT_GLOBAL, PT_UC, 1),
+			 0x200000 | nx | 0x1ff);
 	assert_int_equal(x->make_leaf(GiB(1), PT_READ | PT_EXEC, PT_WC, 2), GiB(1) | 0xe9);
 	assert_int_equal(x->make_table(0x5000), 0x5027);
 	assert_int_equal(n->make_leaf(0x200000, RWX, PT_WB, 1), 0x2000e7);
@@ -193,7 +197,8 @@ static void test_entries(void **state)
 	assert_int_equal(n->make_table(0x5000), 0x5027);
 	/* EPT: type in bits 5:3, leaf bit 7 above level 0, no IPAT, A and D set. */
 	assert_int_equal(e->make_leaf(0x1000, RWX, PT_WB, 0), 0x1000 | 0x300 | 0x37);
-	assert_int_equal(e->make_leaf(0x200000, PT_READ | PT_WRITE, PT_UC, 1), 0x200000 | 0x300 | 0x83);
+	assert_int_equal(e->make_leaf(0x200000, PT_READ | PT_WRITE, PT_UC, 1),
+			 0x200000 | 0x300 | 0x83);
 	assert_int_equal(e->make_leaf(GiB(1), PT_READ, PT_WC, 2), GiB(1) | 0x300 | 0x89);
 	assert_int_equal(e->make_table(0x5000), 0x5107);
 	for (unsigned i = 0; i < 3; i++) {
@@ -201,7 +206,8 @@ static void test_entries(void **state)
 
 		assert_false(f->is_present(0));
 		for (unsigned level = 0; level < 3; level++) {
-			static const u32 prots[] = {PT_READ, PT_READ | PT_WRITE, PT_READ | PT_EXEC, RWX};
+			static const u32 prots[] = {PT_READ, PT_READ | PT_WRITE, PT_READ | PT_EXEC,
+						    RWX};
 
 			for (unsigned j = 0; j < ARRAY_SIZE(prots); j++) {
 				for (unsigned t = PT_WB; t <= PT_WC; t++) {
@@ -223,7 +229,9 @@ static void test_largest_leaves(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
 		begin(formats[i], 7);
-		assert_int_equal(pt_map(&pt, MiB(2) - PAGE_SIZE, GiB(4) + MiB(2) - PAGE_SIZE, GiB(2) + MiB(4), RWX, PT_WB), 0);
+		assert_int_equal(pt_map(&pt, MiB(2) - PAGE_SIZE, GiB(4) + MiB(2) - PAGE_SIZE,
+					GiB(2) + MiB(4), RWX, PT_WB),
+				 0);
 		expect_none(MiB(2) - PAGE_SIZE - 1);
 		expect(MiB(2) - PAGE_SIZE, GiB(4) + MiB(2) - PAGE_SIZE, PAGE_SIZE, RWX);
 		expect(MiB(2) + 5, GiB(4) + MiB(2) + 5, MiB(2), RWX);
@@ -231,7 +239,8 @@ static void test_largest_leaves(void **state)
 		expect(GiB(2) - 1, GiB(6) - 1, GiB(1), RWX);
 		expect(GiB(2), GiB(6), MiB(2), RWX);
 		expect(GiB(2) + MiB(4), GiB(6) + MiB(4), PAGE_SIZE, RWX);
-		expect(GiB(2) + MiB(6) - PAGE_SIZE - 1, GiB(6) + MiB(6) - PAGE_SIZE - 1, PAGE_SIZE, RWX);
+		expect(GiB(2) + MiB(6) - PAGE_SIZE - 1, GiB(6) + MiB(6) - PAGE_SIZE - 1, PAGE_SIZE,
+		       RWX);
 		expect_none(GiB(2) + MiB(6) - PAGE_SIZE);
 		end();
 		/* A CPU without 1 GiB pages, and misaligned backing. */
@@ -251,7 +260,10 @@ static void test_largest_leaves(void **state)
 	}
 }
 
-/* A hole and a changed page in a 1 GiB leaf; then all of it is one leaf again, and the tables are given back. */
+/*
+ * A hole and a changed page in a 1 GiB leaf; then all of it is one leaf again, and the tables are
+ * given back.
+ */
 static void test_split_and_promote(void **state)
 {
 	(void)state;
@@ -267,9 +279,11 @@ static void test_split_and_promote(void **state)
 		assert_int_equal(pt.pages, 4);
 		expect(GiB(1) + MiB(4), GiB(3) + MiB(4), PAGE_SIZE, RWX);
 		expect_none(GiB(1) + MiB(4) + PAGE_SIZE);
-		expect(GiB(1) + MiB(4) + 2 * PAGE_SIZE, GiB(3) + MiB(4) + 2 * PAGE_SIZE, PAGE_SIZE, RWX);
+		expect(GiB(1) + MiB(4) + 2 * PAGE_SIZE, GiB(3) + MiB(4) + 2 * PAGE_SIZE, PAGE_SIZE,
+		       RWX);
 		expect(GiB(2) - 1, GiB(4) - 1, MiB(2), RWX);
-		assert_int_equal(pt_map(&pt, GiB(1) + MiB(8), GiB(9), PAGE_SIZE, PT_READ, PT_WB), 0);
+		assert_int_equal(pt_map(&pt, GiB(1) + MiB(8), GiB(9), PAGE_SIZE, PT_READ, PT_WB),
+				 0);
 		expect(GiB(1) + MiB(8), GiB(9), PAGE_SIZE, PT_READ);
 		expect(GiB(1) + MiB(8) + PAGE_SIZE, GiB(3) + MiB(8) + PAGE_SIZE, PAGE_SIZE, RWX);
 		/* The split leaves kept their memory type. */
@@ -312,26 +326,35 @@ static void test_limits(void **state)
 	assert_int_equal(pt_map(&pt, 0, 0, 0, RWX, PT_WB), -HV_EINVAL);
 	assert_int_equal(pt_map(&pt, 0, 0, PAGE_SIZE, PT_WRITE, PT_WB), -HV_EINVAL);
 	assert_int_equal(pt_map(&pt, 1ULL << 48, 0, PAGE_SIZE, RWX, PT_WB), -HV_EINVAL);
-	assert_int_equal(pt_map(&pt, (1ULL << 48) - PAGE_SIZE, 0, 2 * PAGE_SIZE, RWX, PT_WB), -HV_EINVAL);
+	assert_int_equal(pt_map(&pt, (1ULL << 48) - PAGE_SIZE, 0, 2 * PAGE_SIZE, RWX, PT_WB),
+			 -HV_EINVAL);
 	assert_int_equal(pt_map(&pt, PAGE_SIZE, 0, ~0ULL << PAGE_SHIFT, RWX, PT_WB), -HV_EINVAL);
 	assert_int_equal(pt_map(&pt, 0, 1ULL << 52, PAGE_SIZE, RWX, PT_WB), -HV_EINVAL);
-	assert_int_equal(pt_map(&pt, 0, (1ULL << 52) - PAGE_SIZE, 2 * PAGE_SIZE, RWX, PT_WB), -HV_EINVAL);
-	assert_int_equal(pt_map(&pt, 0, ~0ULL << PAGE_SHIFT, 2 * PAGE_SIZE, RWX, PT_WB), -HV_EINVAL);
+	assert_int_equal(pt_map(&pt, 0, (1ULL << 52) - PAGE_SIZE, 2 * PAGE_SIZE, RWX, PT_WB),
+			 -HV_EINVAL);
+	assert_int_equal(pt_map(&pt, 0, ~0ULL << PAGE_SHIFT, 2 * PAGE_SIZE, RWX, PT_WB),
+			 -HV_EINVAL);
 	assert_int_equal(pt_unmap(&pt, 5, PAGE_SIZE), -HV_EINVAL);
-	assert_int_equal(pt_map(&pt, (1ULL << 48) - PAGE_SIZE, (1ULL << 52) - PAGE_SIZE, PAGE_SIZE, RWX, PT_WB), 0);
+	assert_int_equal(pt_map(&pt, (1ULL << 48) - PAGE_SIZE, (1ULL << 52) - PAGE_SIZE, PAGE_SIZE,
+				RWX, PT_WB),
+			 0);
 	expect((1ULL << 48) - 1, (1ULL << 52) - 1, PAGE_SIZE, RWX);
 	expect_none(1ULL << 48);
 	end();
 	/* Virtual addresses are canonical; the last page can be mapped. */
 	begin(&pt_format_x86, 7);
 	assert_int_equal(pt_map(&pt, 1ULL << 47, 0, PAGE_SIZE, RWX, PT_WB), -HV_EINVAL);
-	assert_int_equal(pt_map(&pt, (1ULL << 47) - PAGE_SIZE, 0, 2 * PAGE_SIZE, RWX, PT_WB), -HV_EINVAL);
+	assert_int_equal(pt_map(&pt, (1ULL << 47) - PAGE_SIZE, 0, 2 * PAGE_SIZE, RWX, PT_WB),
+			 -HV_EINVAL);
 	assert_int_equal(pt_map(&pt, 0, 0, ~0ULL << PAGE_SHIFT, RWX, PT_WB), -HV_EINVAL);
-	assert_int_equal(pt_map(&pt, ~0ULL << PAGE_SHIFT, 0x7000, PAGE_SIZE, PT_READ | PT_GLOBAL, PT_WB), 0);
+	assert_int_equal(
+		pt_map(&pt, ~0ULL << PAGE_SHIFT, 0x7000, PAGE_SIZE, PT_READ | PT_GLOBAL, PT_WB), 0);
 	expect(~0ULL, 0x7fff, PAGE_SIZE, PT_READ | PT_GLOBAL);
-	assert_int_equal(pt_map(&pt, 0xffffffff80000000ULL, 0x100000, MiB(2), PT_READ | PT_EXEC, PT_WB), 0);
+	assert_int_equal(
+		pt_map(&pt, 0xffffffff80000000ULL, 0x100000, MiB(2), PT_READ | PT_EXEC, PT_WB), 0);
 	expect(0xffffffff80000000ULL, 0x100000, PAGE_SIZE, PT_READ | PT_EXEC);
-	assert_int_equal(pt_map(&pt, 0xffff800000000000ULL, 0, GiB(512), PT_READ | PT_WRITE, PT_WB), 0);
+	assert_int_equal(pt_map(&pt, 0xffff800000000000ULL, 0, GiB(512), PT_READ | PT_WRITE, PT_WB),
+			 0);
 	expect(0xffff800000000000ULL + GiB(511), GiB(511), GiB(1), PT_READ | PT_WRITE);
 	expect_none(1ULL << 47);
 	end();
@@ -394,7 +417,8 @@ static void test_random(void **state)
 			u64 size = random_size();
 			u64 va = ALIGN_DOWN(((u64)rand() << 12) % GiB(3), aligns[rand() % 3]);
 			hpa_t pa = ALIGN_DOWN(((u64)rand() << 15) % GiB(64), aligns[rand() % 3]);
-			u32 prot = PT_READ | (rand() % 2 ? PT_WRITE : 0) | (rand() % 2 ? PT_EXEC : 0);
+			u32 prot = PT_READ | (rand() % 2 ? PT_WRITE : 0) |
+				   (rand() % 2 ? PT_EXEC : 0);
 			bool map = rand() % 3;
 
 			size = MIN(size, GiB(3) - va);

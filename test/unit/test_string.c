@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* vmm/lib/string.c against the C library's functions: every small size and alignment, overlaps, guards. */
+/*
+ * vmm/lib/string.c against the C library's functions: every small size and alignment, overlaps,
+ * guards.
+ */
 /* SOURCES: */
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,16 +15,16 @@
 #include <vmm/types.h>
 
 /* The file under test, under other names, in the form that the metal has. */
-#define memcpy	t_memcpy
+#define memcpy  t_memcpy
 #define memmove t_memmove
-#define memset	t_memset
-#define memcmp	t_memcmp
-#define memchr	t_memchr
-#define strlen	t_strlen
+#define memset  t_memset
+#define memcmp  t_memcmp
+#define memchr  t_memchr
+#define strlen  t_strlen
 #define strnlen t_strnlen
-#define strcmp	t_strcmp
+#define strcmp  t_strcmp
 #define strncmp t_strncmp
-#define strchr	t_strchr
+#define strchr  t_strchr
 #undef HAVOC_HOST_TEST
 #include "vmm/lib/string.c"
 #undef memcpy
@@ -128,7 +131,8 @@ static void test_strings(void **state)
 		for (size_t n = 0; n < 5; n++)
 			assert_int_equal(t_strnlen(words[i], n), strnlen(words[i], n));
 		for (size_t j = 0; j < ARRAY_SIZE(words); j++) {
-			assert_int_equal(sign(t_strcmp(words[i], words[j])), sign(strcmp(words[i], words[j])));
+			assert_int_equal(sign(t_strcmp(words[i], words[j])),
+					 sign(strcmp(words[i], words[j])));
 			for (size_t n = 0; n < 5; n++)
 				assert_int_equal(sign(t_strncmp(words[i], words[j], n)),
 						 sign(strncmp(words[i], words[j], n)));
@@ -156,8 +160,8 @@ static void test_bounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_memcpy), cmocka_unit_test(test_memmove_overlap),
-		cmocka_unit_test(test_memset), cmocka_unit_test(test_memcmp),
+		cmocka_unit_test(test_memcpy),  cmocka_unit_test(test_memmove_overlap),
+		cmocka_unit_test(test_memset),  cmocka_unit_test(test_memcmp),
 		cmocka_unit_test(test_strings), cmocka_unit_test(test_bounds),
 	};
 

@@ -16,18 +16,18 @@ enum end_action { END_POWEROFF, END_REBOOT, END_HALT };
 #define CONFIG_CMDLINE_MAX 2048
 
 struct config {
-	u64 mem;		     /* mem=128M: guest RAM, bytes */
+	u64 mem; /* mem=128M: guest RAM, bytes */
 	char cmdline[CONFIG_CMDLINE_MAX]; /* cmdline="...": the guest kernel's, wins over the embedded one and the module's */
 	bool cmdline_set;
-	bool console_serial;	     /* console=com1,115200 | com2 | com3 | com4 | 0x3f8[,speed] | none; screen always */
+	bool console_serial; /* console=com1,115200 | com2 | com3 | com4 | 0x3f8[,speed] | none; screen always */
 	bool console_screen;
 	u16 console_port;
 	u32 console_speed;
-	u8 on_idle;		     /* on-idle=poweroff|reboot|halt */
-	u8 on_error;		     /* on-error=halt|reboot|poweroff, default halt */
-	bool hypercall_console;	     /* hypercall.console=on|off, default off */
-	bool hypercall_compat;	     /* hypercall.compat=on|off, default off */
-	u8 loglevel;		     /* loglevel=err|warn|info|debug, default info */
+	u8 on_idle;             /* on-idle=poweroff|reboot|halt */
+	u8 on_error;            /* on-error=halt|reboot|poweroff, default halt */
+	bool hypercall_console; /* hypercall.console=on|off, default off */
+	bool hypercall_compat;  /* hypercall.compat=on|off, default off */
+	u8 loglevel;            /* loglevel=err|warn|info|debug, default info */
 };
 
 void config_defaults(struct config *c);
@@ -36,7 +36,8 @@ void config_defaults(struct config *c);
  * Each mistake is one sentence handed to `report`; the option keeps its default. Returns the number
  * of mistakes.
  */
-unsigned config_parse(struct config *c, const char *text, void (*report)(void *ctx, const char *sentence), void *ctx);
+unsigned config_parse(struct config *c, const char *text,
+		      void (*report)(void *ctx, const char *sentence), void *ctx);
 
 /*
  * For the generator of docs/options.md (tools/gen-options-doc.c): row `index` of the table, NULL

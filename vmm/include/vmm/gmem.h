@@ -21,8 +21,8 @@
 struct gmem_slot {
 	gpa_t base; /* 2 MiB-aligned */
 	u64 size;   /* multiple of 4 KiB; a last partial chunk is mapped by 4 KiB leaves */
-	hpa_t hpa;  /* backing, same alignment modulo 2 MiB (1 GiB if size >= 1 GiB and the host has such an extent) */
-	u8 *va;	    /* the backing in the host's direct map */
+	hpa_t hpa; /* backing, same alignment modulo 2 MiB (1 GiB if size >= 1 GiB and the host has such an extent) */
+	u8 *va;     /* the backing in the host's direct map */
 	u64 *ready; /* bitmap, a bit per chunk: cleared and mapped */
 };
 
@@ -30,7 +30,7 @@ struct gmem {
 	struct gmem_slot slot[GMEM_SLOTS]; /* sorted by base */
 	unsigned count;
 	struct pagetable *npt;
-	u64 size;     /* bytes of RAM */
+	u64 size;      /* bytes of RAM */
 	u64 populated; /* bytes cleared and mapped so far */
 };
 
@@ -78,8 +78,10 @@ static inline void *gmem_ptr_fast(struct gmem *g, gpa_t gpa, u64 len)
 	return gmem_ptr(g, gpa, len);
 }
 
-int gmem_read(struct gmem *g, gpa_t gpa, void *buf, u64 len) must_check;  /* -HV_EFAULT, nothing read */
-int gmem_write(struct gmem *g, gpa_t gpa, const void *buf, u64 len) must_check; /* -HV_EFAULT, nothing written */
+int gmem_read(struct gmem *g, gpa_t gpa, void *buf,
+	      u64 len) must_check; /* -HV_EFAULT, nothing read */
+int gmem_write(struct gmem *g, gpa_t gpa, const void *buf,
+	       u64 len) must_check; /* -HV_EFAULT, nothing written */
 int gmem_set(struct gmem *g, gpa_t gpa, u8 byte, u64 len) must_check;
 
 #endif

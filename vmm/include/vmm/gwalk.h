@@ -13,12 +13,12 @@
 /* The state a walk depends on, read from the vcpu once. */
 struct gwalk_state {
 	u64 cr0, cr3, cr4, efer;
-	u64 rflags; /* AC, for SMAP */
-	u8 cpl;	    /* of the access: 3 is a user access, anything else supervisor */
+	u64 rflags;    /* AC, for SMAP */
+	u8 cpl;        /* of the access: 3 is a user access, anything else supervisor */
 	bool implicit; /* supervisor access whatever the CPL (descriptor tables) */
 	u32 pkru;
-	u8 phys_bits;  /* the guest's MAXPHYADDR, for reserved bits; 0: 52, nothing reserved by width */
-	bool no_1gib;  /* the guest's CPUID has no 1 GiB pages: PS in a PDPTE is reserved */
+	u8 phys_bits; /* the guest's MAXPHYADDR, for reserved bits; 0: 52, nothing reserved by width */
+	bool no_1gib; /* the guest's CPUID has no 1 GiB pages: PS in a PDPTE is reserved */
 };
 
 #define GWALK_READ  0
@@ -26,7 +26,7 @@ struct gwalk_state {
 #define GWALK_EXEC  BIT(4) /* the bits of a page-fault error code */
 
 struct gwalk_fault {
-	u8 vector;  /* 14 #PF, 13 #GP (non-canonical), 12 #SS (set by callers) */
+	u8 vector; /* 14 #PF, 13 #GP (non-canonical), 12 #SS (set by callers) */
 	u32 error;
 	gva_t address; /* for CR2 */
 };
@@ -44,8 +44,8 @@ int gwalk(struct gmem *g, const struct gwalk_state *s, gva_t va, u32 access, gpa
  * Copies across pages; -HV_EFAULT with *fault set (what lies before the fault may have been
  * copied), -HV_EIO if a page is no RAM.
  */
-int gwalk_read(struct gmem *g, const struct gwalk_state *s, gva_t va, void *buf, u64 len, u32 access,
-	       struct gwalk_fault *fault) must_check;
+int gwalk_read(struct gmem *g, const struct gwalk_state *s, gva_t va, void *buf, u64 len,
+	       u32 access, struct gwalk_fault *fault) must_check;
 int gwalk_write(struct gmem *g, const struct gwalk_state *s, gva_t va, const void *buf, u64 len,
 		struct gwalk_fault *fault) must_check;
 
@@ -56,18 +56,20 @@ int gwalk_write(struct gmem *g, const struct gwalk_state *s, gva_t va, const voi
  * must be emptied when guest memory is scrubbed (reset) or goes.
  */
 struct gwalk_cache {
-	u64 key;	     /* linear page number + 1; 0: empty */
+	u64 key; /* linear page number + 1; 0: empty */
 	u64 cr3;
-	const u64 *slot[4];  /* the entries in guest memory, from the top; the last one repeated for a 2 MiB page */
-	u64 entry[4];	     /* what they held */
-	const u8 *page;	     /* the 4 KiB page in guest memory */
+	const u64 *slot
+		[4]; /* the entries in guest memory, from the top; the last one repeated for a 2 MiB page */
+	u64 entry[4];   /* what they held */
+	const u8 *page; /* the 4 KiB page in guest memory */
 };
 
 /*
  * Bytes at `va` up to the end of the page, at most 15; 0: not cached, use gwalk_fetch(). For an
  * instruction that the CPU has just fetched itself in 64-bit mode: rights are not looked at.
  */
-static inline unsigned gwalk_cached(const struct gwalk_cache *c, u64 cr3, gva_t va, const u8 **bytes)
+static inline unsigned gwalk_cached(const struct gwalk_cache *c, u64 cr3, gva_t va,
+				    const u8 **bytes)
 {
 	u64 offset = va & (PAGE_SIZE - 1);
 

@@ -25,8 +25,8 @@ struct load_image {
 /* State for the first instruction. */
 struct load_entry {
 	u64 rip, rsi, rsp;
-	u64 cr3;      /* identity map of the first 4 GiB in guest memory */
-	gpa_t gdt;    /* boot GDT: __BOOT_CS 0x10, __BOOT_DS 0x18, 64-bit code, flat data */
+	u64 cr3;   /* identity map of the first 4 GiB in guest memory */
+	gpa_t gdt; /* boot GDT: __BOOT_CS 0x10, __BOOT_DS 0x18, 64-bit code, flat data */
 	u16 gdt_limit;
 };
 
@@ -38,8 +38,8 @@ struct machine; /* vmm/machine.h */
  * allow; zero page with e820, command line, and acpi_rsdp_addr. ACPI and MP tables must have been
  * written already.
  */
-int load_bzimage(struct gmem *g, const struct machine *m, const struct load_image *img, struct load_entry *out,
-		 struct load_error *why) must_check;
+int load_bzimage(struct gmem *g, const struct machine *m, const struct load_image *img,
+		 struct load_entry *out, struct load_error *why) must_check;
 /* Is it a bzImage at all? (magic only) */
 bool load_is_bzimage(const u8 *kernel, u64 size);
 

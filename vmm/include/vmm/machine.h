@@ -18,15 +18,15 @@ struct e820_entry {
 } packed;
 
 /* Where things lie below 1 MiB and above; the numbers are in docs/memory-map.md. */
-#define MACHINE_LOW_END	     0x9fc00ULL /* conventional memory ends: EBDA with the MP floating pointer */
-#define MACHINE_EBDA	     0x9fc00ULL
-#define MACHINE_BIOS_BASE    0xe0000ULL /* RSDP and ACPI tables, reserved in e820 */
-#define MACHINE_BIOS_END     0x100000ULL
-#define MACHINE_HOLE_BASE    0xc0000000ULL /* RAM below 4 GiB ends here at the latest */
-#define MACHINE_HIGH_BASE    GiB(4)
-#define MACHINE_MEM_MIN	     MiB(16)
-#define MACHINE_MEM_MAX	     GiB(4096)
-#define MACHINE_CPUS_MAX     1
+#define MACHINE_LOW_END   0x9fc00ULL /* conventional memory ends: EBDA with the MP floating pointer */
+#define MACHINE_EBDA      0x9fc00ULL
+#define MACHINE_BIOS_BASE 0xe0000ULL /* RSDP and ACPI tables, reserved in e820 */
+#define MACHINE_BIOS_END  0x100000ULL
+#define MACHINE_HOLE_BASE 0xc0000000ULL /* RAM below 4 GiB ends here at the latest */
+#define MACHINE_HIGH_BASE GiB(4)
+#define MACHINE_MEM_MIN   MiB(16)
+#define MACHINE_MEM_MAX   GiB(4096)
+#define MACHINE_CPUS_MAX  1
 
 #define MACHINE_E820_MAX 8
 
@@ -43,9 +43,10 @@ struct machine {
 	u16 rtc_port, rtc_irq;
 	u16 sci_irq;
 	u16 pm_base;
-	gpa_t rsdp;	 /* of the ACPI tables */
-	gpa_t mp_float;	 /* of the MP floating pointer */
-	bool pic, pit;	 /* does the machine have them? No device model yet sets them; the tables must be true */
+	gpa_t rsdp;     /* of the ACPI tables */
+	gpa_t mp_float; /* of the MP floating pointer */
+	bool pic,
+		pit; /* does the machine have them? No device model yet sets them; the tables must be true */
 };
 
 /* The one-vcpu PC without legacy devices. -HV_EINVAL: cpus or mem_size out of range, or mem_size not

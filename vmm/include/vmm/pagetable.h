@@ -12,10 +12,10 @@
 
 #include <vmm/types.h>
 
-#define PT_READ	 BIT(0)
-#define PT_WRITE BIT(1)
-#define PT_EXEC	 BIT(2)
-#define PT_USER	 BIT(3) /* formats without user/supervisor ignore it */
+#define PT_READ   BIT(0)
+#define PT_WRITE  BIT(1)
+#define PT_EXEC   BIT(2)
+#define PT_USER   BIT(3) /* formats without user/supervisor ignore it */
 #define PT_GLOBAL BIT(4)
 
 /*
@@ -34,7 +34,7 @@ struct pt_format {
 	u64 (*make_table)(hpa_t table);
 	bool (*is_present)(u64 entry);
 	bool (*is_leaf)(u64 entry, unsigned level); /* of a present entry */
-	u32 (*prot)(u64 leaf);			    /* PT_* of a leaf */
+	u32 (*prot)(u64 leaf);                      /* PT_* of a leaf */
 	enum pt_memtype (*type)(u64 leaf);
 };
 
@@ -58,7 +58,8 @@ struct pagetable {
 	u64 pages; /* tables held, the root too */
 };
 
-int pt_init(struct pagetable *pt, const struct pt_format *fmt, const struct pt_mem *mem, u32 leaf_levels) must_check;
+int pt_init(struct pagetable *pt, const struct pt_format *fmt, const struct pt_mem *mem,
+	    u32 leaf_levels) must_check;
 void pt_destroy(struct pagetable *pt); /* frees all tables */
 
 /*
@@ -66,13 +67,14 @@ void pt_destroy(struct pagetable *pt); /* frees all tables */
  * what was there, and frees tables that a larger leaf replaces. `prot` holds PT_READ. -HV_ENOMEM (a
  * part may be mapped), -HV_EINVAL (alignment, wrap, beyond the format; nothing changed).
  */
-int pt_map(struct pagetable *pt, u64 va, hpa_t pa, u64 size, u32 prot, enum pt_memtype type) must_check;
+int pt_map(struct pagetable *pt, u64 va, hpa_t pa, u64 size, u32 prot,
+	   enum pt_memtype type) must_check;
 /* Removes whatever maps the range; splits a larger leaf that it touches in part. */
 int pt_unmap(struct pagetable *pt, u64 va, u64 size) must_check;
 
 struct pt_leaf {
-	hpa_t pa;	/* of `va` itself */
-	u64 size;	/* of the leaf */
+	hpa_t pa; /* of `va` itself */
+	u64 size; /* of the leaf */
 	u32 prot;
 	u64 entry;
 };
