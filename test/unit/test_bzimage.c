@@ -379,41 +379,37 @@ static void test_no_kernel(void **state)
 	img.kernel_size = sizeof(file);
 	put(0x1fe, 0xaa54, 2);
 	expect_refused(HV_ENOEXEC, "no Linux bzImage");
-	memcpy(file,
-	       "\x7f"
-	       "ELF",
-	       4);
+	put(0, 0x464c457f, 4); /* an ELF file */
 	expect_refused(HV_ENOEXEC, "no Linux bzImage");
 }
 
 static void test_wrong_kernels(void **state)
 {
 	static const struct {
-		unsigned at;
-		u64 value;
-		unsigned size;
 		const char *part;
+		u64 value;
+		unsigned at, size;
 	} rows[] = {
-		{0x206, 0x0204, 2, "boot protocol 2.04 and 2.12 is needed"},
-		{0x206, 0x020b, 2, "boot protocol 2.11"},
-		{0x236, 0x0e, 2, "no 64-bit entry point"},
-		{0x211, 0, 1, "zImage"},
-		{0x201, 0x61, 1, "header ends at 0x263"},
-		{0x201, 0, 1, "header ends at"},
-		{0x1f4, 0, 4, "damaged"},
-		{0x1f4, 0x20, 4, "damaged"}, /* up to the entry point only */
-		{0x1f4, PAYLOAD / 16 + 1, 4, "cut off"},
-		{0x1f4, 0xffffffff, 4, "cut off"},
-		{0x1f1, 0xff, 1, "cut off"},
-		{0x260, 0, 4, "damaged"},
-		{0x260, PAYLOAD - 1, 4, "damaged"},
-		{0x230, 0, 4, "aligned to 0x0"},
-		{0x230, 3, 4, "aligned to"},
-		{0x230, 0x800, 4, "aligned to"},
-		{0x230, 0x80000000, 4, "aligned to"},
-		{0x258, 0, 8, "loaded at 0x0"},
-		{0x258, 0x1000, 8, "loaded at"},
-		{0x258, 0x1000001, 8, "loaded at"},
+		{"boot protocol 2.04 and 2.12 is needed", 0x0204, 0x206, 2},
+		{"boot protocol 2.11", 0x020b, 0x206, 2},
+		{"no 64-bit entry point", 0x0e, 0x236, 2},
+		{"zImage", 0, 0x211, 1},
+		{"header ends at 0x263", 0x61, 0x201, 1},
+		{"header ends at", 0, 0x201, 1},
+		{"damaged", 0, 0x1f4, 4},
+		{"damaged", 0x20, 0x1f4, 4}, /* up to the entry point only */
+		{"cut off", PAYLOAD / 16 + 1, 0x1f4, 4},
+		{"cut off", 0xffffffff, 0x1f4, 4},
+		{"cut off", 0xff, 0x1f1, 1},
+		{"damaged", 0, 0x260, 4},
+		{"damaged", PAYLOAD - 1, 0x260, 4},
+		{"aligned to 0x0", 0, 0x230, 4},
+		{"aligned to", 3, 0x230, 4},
+		{"aligned to", 0x800, 0x230, 4},
+		{"aligned to", 0x80000000, 0x230, 4},
+		{"loaded at 0x0", 0, 0x258, 8},
+		{"loaded at", 0x1000, 0x258, 8},
+		{"loaded at", 0x1000001, 0x258, 8},
 	};
 
 	(void)state;

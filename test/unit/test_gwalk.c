@@ -612,7 +612,7 @@ static void test_fetch_cache(void **state)
 	/* Code is read afresh. */
 	assert_int_equal(gmem_write(&g, 0x20100, "\xcc", 1), 0);
 	assert_int_equal(gwalk_cached(&c, s.cr3, va + 0x100, &bytes), 15);
-	assert_int_equal(bytes[0], 0xcc);
+	assert_memory_equal(bytes, "\xcc", 1);
 	/* Any entry on the way that changes ends it. */
 	for (unsigned level = 0; level < 4; level++) {
 		u64 old = get64(slot64(va, level));
@@ -625,7 +625,7 @@ static void test_fetch_cache(void **state)
 	put64(slot64(va, 0), 0x30000 | ALL | A);
 	assert_int_equal(gwalk_fetch(&g, &s, va + 0x100, 15, buf, &bytes, &c, &f), 15);
 	assert_int_equal(gwalk_cached(&c, s.cr3, va + 0x100, &bytes), 15);
-	assert_int_equal(bytes[0], 0xf4);
+	assert_memory_equal(bytes, "\xf4", 1);
 	/* A 2 MiB page; a page far inside it. */
 	map64(va, 4, 1, 0x200000 | PS | ALL);
 	assert_int_equal(gmem_write(&g, 0x345678, "\x0f\x01\xd9", 3), 0);

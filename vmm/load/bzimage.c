@@ -110,6 +110,7 @@ static int check_sizes(const u8 *file, u64 size, struct bz_header *h, struct loa
 {
 	u64 sectors = field(file, BZ_SETUP_SECTS, 1);
 	u64 setup = ((sectors ? sectors : 4) + 1) * SECTOR;
+	u64 told; /* no overflow: at most 36 bits */
 
 	h->setup = file;
 	h->header_end = BZ_MAGIC + field(file, BZ_JUMP_LENGTH, 1);
@@ -120,11 +121,12 @@ static int check_sizes(const u8 *file, u64 size, struct bz_header *h, struct loa
 			(unsigned long long)h->header_end);
 	h->payload_size = field(file, BZ_SYSSIZE, 4) * 16;
 	/* A signature may follow the payload, never stand in for a part of it. */
-	if (setup > size || h->payload_size > size - setup)
+	told = setup + h->payload_size;
+	if (told > size)
 		return refuse(
 			why, HV_ENOEXEC,
 			"the kernel image is cut off: its header tells of %llu bytes and there are %llu; copy it again",
-			(unsigned long long)(setup + h->payload_size), (unsigned long long)size);
+			(unsigned long long)told, (unsigned long long)size);
 	h->payload = file + setup;
 	h->init_size = (u32)field(file, BZ_INIT_SIZE, 4);
 	if (h->payload_size <= ENTRY_64 || h->init_size < h->payload_size)
@@ -257,8 +259,8 @@ static int write_cpu_tables(struct gmem *g, struct load_entry *out)
 	table[0] = (LAYOUT_PAGE_TABLES + PAGE_SIZE) | PTE_TABLE;
 	for (unsigned i = 0; i < 4; i++)
 		table[512 + i] = (LAYOUT_PAGE_TABLES + (2 + i) * PAGE_SIZE) | PTE_TABLE;
-	for (u64 i = 0; i < 4 * 512; i++)
-		table[2 * 512 + i] = i * MiB(2) | PTE_LARGE;
+	for (u64 i = 0; i < GiB(4) / MiB(2); i++)
+		table[1024 + i] = i * MiB(2) | PTE_LARGE;
 	out->cr3 = LAYOUT_PAGE_TABLES;
 	out->gdt = LAYOUT_GDT;
 	out->gdt_limit = sizeof(gdt) - 1;
@@ -268,8 +270,8 @@ static int write_cpu_tables(struct gmem *g, struct load_entry *out)
 int load_bzimage(struct gmem *g, const struct machine *m, const struct load_image *img,
 		 struct load_entry *out, struct load_error *why)
 {
-	struct bz_header h;
-	struct bz_place p;
+	struct bz_header h = {0};
+	struct bz_place p = {0};
 	int r;
 
 	*why = (struct load_error){.text = "the guest's memory cannot be written"};
