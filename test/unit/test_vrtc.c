@@ -281,6 +281,36 @@ static void writing_one_register_while_it_runs(unused void **state)
 	assert_time(0x20, 0x24, 0x02, 0x28, 0x23, 0x15, 0x51);
 }
 
+static void writing_while_it_runs_keeps_the_phase(unused void **state)
+{
+	pass(300 * MS);
+	wr(9, 0x25);
+	wr(2, 0x10);
+	assert_time(0x20, 0x25, 0x02, 0x28, 0x23, 0x10, 0x50);
+	pass(699 * MS);
+	assert_int_equal(rd(0), 0x50);
+	pass(2 * MS);
+	assert_int_equal(rd(0), 0x51);
+}
+
+static void the_divider_is_released_at_any_phase(unused void **state)
+{
+	unsigned phase;
+
+	for (phase = 0; phase < 1000; phase += 100) {
+		start(EPOCH * 1000000000LL + phase * 1000000LL + 1);
+		pass(phase * MS * 7 / 3);
+		wr(A, 0x76);
+		wr(0, 0x20);
+		wr(A, 0x26);
+		pass(499 * MS);
+		assert_int_equal(rd(0), 0x20);
+		pass(2 * MS);
+		assert_int_equal(rd(0), 0x21);
+		assert_true(rtc.base.ns < 1000000000);
+	}
+}
+
 static void any_content_is_a_time(unused void **state)
 {
 	static const u8 regs[] = {0, 2, 4, 6, 7, 8, 9, CENTURY};
@@ -376,6 +406,9 @@ static void periodic_interrupt(unused void **state)
 	}
 	wr(A, 0x20);
 	assert_null(test_clock.head);
+	rd(C);
+	pass(SECOND);
+	assert_int_equal(rd(C) & PIE, 0);
 }
 
 static void alarm_at_a_time(unused void **state)
@@ -440,6 +473,18 @@ static void moving_the_alarm_moves_its_timer(unused void **state)
 	wr(5, 0x00);
 	pass(10 * SECOND + 10);
 	assert_true(line);
+}
+
+/* The flag is for what the alarm was when its time came. */
+static void an_alarm_that_has_come_stays_when_it_is_moved(unused void **state)
+{
+	wr(5, 0xff);
+	wr(3, 0xff);
+	wr(1, 0x55);
+	rd(C);
+	pass(7 * SECOND);
+	wr(1, 0x99);
+	assert_int_equal(rd(C) & AIE, AIE);
 }
 
 static void an_alarm_that_matches_never(unused void **state)
@@ -563,6 +608,8 @@ int main(void)
 		cmocka_unit_test_setup(the_divider_in_reset_stops_the_time, setup),
 		cmocka_unit_test_setup(setting_it_in_another_form, setup),
 		cmocka_unit_test_setup(writing_one_register_while_it_runs, setup),
+		cmocka_unit_test_setup(the_divider_is_released_at_any_phase, setup),
+		cmocka_unit_test_setup(writing_while_it_runs_keeps_the_phase, setup),
 		cmocka_unit_test_setup(any_content_is_a_time, setup),
 		cmocka_unit_test_setup(an_idle_clock_has_no_timer, setup),
 		cmocka_unit_test_setup(update_interrupt, setup),
@@ -571,6 +618,7 @@ int main(void)
 		cmocka_unit_test_setup(alarm_at_a_time, setup),
 		cmocka_unit_test_setup(alarm_wildcards, setup),
 		cmocka_unit_test_setup(moving_the_alarm_moves_its_timer, setup),
+		cmocka_unit_test_setup(an_alarm_that_has_come_stays_when_it_is_moved, setup),
 		cmocka_unit_test_setup(an_alarm_that_matches_never, setup),
 		cmocka_unit_test_setup(alarm_in_twelve_hour_form, setup),
 		cmocka_unit_test_setup(no_alarm_while_the_time_stands, setup),
