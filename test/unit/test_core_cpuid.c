@@ -107,6 +107,12 @@ static void xsave_sizes(unused void **state)
 	vcpu_reg_set(v, VREG_XCR0, XCR0_X87 | XCR0_SSE | XCR0_AVX);
 	assert_int_equal(cpuid(0xd, 0)[CPUID_EBX], 0x240 + 0x100);
 	assert_int_equal(cpuid(0xd, 1)[CPUID_EAX], 7);
+	/* Compacted: no holes, except where a component wants to be aligned. */
+	assert_int_equal(cpuid(0xd, 1)[CPUID_EBX], 0x240 + 0x100);
+	vcpu_reg_set(v, VREG_XCR0, 0xe7);
+	assert_int_equal(cpuid(0xd, 1)[CPUID_EBX], 0x240 + 0x100 + 0x40 + 0x200 + 0x400);
+	vcpu_reg_set(v, VREG_XCR0, XCR0_X87);
+	assert_int_equal(cpuid(0xd, 1)[CPUID_EBX], 576);
 	assert_int_equal(cpuid(0xd, 9)[CPUID_EAX], 0);
 }
 

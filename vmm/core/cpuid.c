@@ -15,8 +15,9 @@
 
 enum fixup {
 	FIX_NONE,
-	FIX_FEATURES,   /* leaf 1: OSXSAVE, APIC */
-	FIX_XSAVE_SIZE, /* leaf 0xd.0: size of what XCR0 enables */
+	FIX_FEATURES,      /* leaf 1: OSXSAVE, APIC */
+	FIX_XSAVE_SIZE,    /* leaf 0xd.0: size of what XCR0 enables */
+	FIX_XSAVE_COMPACT, /* leaf 0xd.1: the same in the compacted format */
 };
 
 /* How the VM's own values enter a row at build time. */
@@ -151,7 +152,7 @@ static const struct cpuid_row cpuid_rows[] = {
 	{0xb, 0, {0}, {0}, FIX_NONE, build_topology},
 	{0xb, 1, {0}, {0}, FIX_NONE, build_topology},
 	{0xd, 0, {ALL, ALL, ALL, ALL}, {0}, FIX_XSAVE_SIZE, NULL}, /* rewritten by build_xsave() */
-	{0xd, 1, {ALL, 0, 0, 0}, {0}, FIX_NONE, build_xsave_caps},
+	{0xd, 1, {ALL, 0, 0, 0}, {0}, FIX_XSAVE_COMPACT, build_xsave_caps},
 	{0xd, 2, {ALL, ALL, ALL, 0}, {0}, FIX_NONE, NULL},
 	{0xd, 5, {ALL, ALL, ALL, 0}, {0}, FIX_NONE, NULL},
 	{0xd, 6, {ALL, ALL, ALL, 0}, {0}, FIX_NONE, NULL},
@@ -203,8 +204,10 @@ const struct cpuid_entry *cpuid_find(const struct vm *vm, u32 leaf, u32 subleaf)
 
 /* ---- XSAVE -------------------------------------------------------------------------------- */
 
-#define XCR0_OFFERED (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
-#define XSAVE_LEGACY 576u /* legacy region and header */
+#define XCR0_OFFERED  (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
+#define XSAVE_LEGACY  576u   /* legacy region and header */
+#define XSAVE_XSAVEC  BIT(1) /* leaf 0xd.1 EAX */
+#define XSAVE_ALIGN64 BIT(1) /* leaf 0xd.n ECX */
 
 u64 cpuid_xcr0_mask(const struct vm *vm)
 {
@@ -224,6 +227,23 @@ static u32 xsave_size(const struct vm *vm, u64 xcr0)
 
 		if (e)
 			size = MAX(size, e->reg[CPUID_EBX] + e->reg[CPUID_EAX]);
+	}
+	return size;
+}
+
+/* Compacted format: the components one behind the other (SDM vol. 1 "Compacted Format"). There is no XSS. */
+static u32 xsave_compact_size(const struct vm *vm, u64 xcr0)
+{
+	u32 size = XSAVE_LEGACY;
+	unsigned i;
+
+	for (i = 2; i < 8; i++) {
+		const struct cpuid_entry *e = xcr0 & BIT(i) ? cpuid_find(vm, 0xd, i) : NULL;
+
+		if (e && e->reg[CPUID_ECX] & XSAVE_ALIGN64)
+			size = ALIGN_UP(size, 64u);
+		if (e)
+			size += e->reg[CPUID_EAX];
 	}
 	return size;
 }
@@ -320,6 +340,8 @@ enum next exit_cpuid(struct vcpu *v, unused struct vm_exit *e)
 		fix_features(v, reg);
 	else if (entry && entry->fixup == FIX_XSAVE_SIZE && entry->reg[CPUID_EAX])
 		reg[CPUID_EBX] = xsave_size(v->vm, vcpu_reg(v, VREG_XCR0));
+	else if (entry && entry->fixup == FIX_XSAVE_COMPACT && entry->reg[CPUID_EAX] & XSAVE_XSAVEC)
+		reg[CPUID_EBX] = xsave_compact_size(v->vm, vcpu_reg(v, VREG_XCR0));
 	v->gpr[GPR_RAX] = reg[CPUID_EAX];
 	v->gpr[GPR_RBX] = reg[CPUID_EBX];
 	v->gpr[GPR_RCX] = reg[CPUID_ECX];
