@@ -52,15 +52,20 @@ static u32 colour(u8 pos, u8 bits)
 	return v << pos;
 }
 
+/* The low bytes first; the framebuffer need not be aligned to anything. */
 static void dot(u8 *at, unsigned bytes, u32 v)
 {
-	if (bytes == 4) {
-		*(volatile u32 *)at = v;
-		return;
+	switch (bytes) {
+	case 2:
+		memcpy(at, &v, 2);
+		break;
+	case 3:
+		memcpy(at, &v, 3);
+		break;
+	default:
+		memcpy(at, &v, 4);
+		break;
 	}
-	*(volatile u16 *)at = (u16)v;
-	if (bytes == 3)
-		*(volatile u8 *)(at + 2) = (u8)(v >> 16);
 }
 
 static void draw_line(const struct fb *fb, u8 *at, unsigned bits)
@@ -76,10 +81,8 @@ static void draw_line(const struct fb *fb, u8 *at, unsigned bits)
 /* The usual case: 32 bits, not scaled. */
 static void draw_line_32(const struct fb *fb, u8 *at, unsigned bits)
 {
-	volatile u32 *p = (volatile u32 *)at;
-
 	for (unsigned x = 0; x < CELL_WIDTH; x++)
-		p[x] = fb->ink & -(bits >> (CELL_WIDTH - 1 - x) & 1);
+		dot(at + 4 * x, 4, fb->ink & -(bits >> (CELL_WIDTH - 1 - x) & 1));
 }
 
 static void fbcon_draw(struct screen *s, unsigned row, unsigned col, u8 c)

@@ -74,9 +74,7 @@ static void control(struct screen *s, u8 c)
 			s->col--;
 		break;
 	case '\t':
-		do {
-			put(s, ' ');
-		} while (s->col % TAB_STOP && s->col < s->cols);
+		s->col = MIN(ALIGN_UP(s->col + 1, (unsigned)TAB_STOP), s->cols - 1);
 		break;
 	case 0x1b:
 		s->esc = ESC_START;
