@@ -186,7 +186,7 @@ class Running:
                 "display_library: term",
                 "cpu: model=%s, count=1, ips=100000000, quantum=16, reset_on_triple_fault=0, ignore_bad_msrs=%d, "
                 "cpuid_limit_winnt=0" % (m.model, not m.strict),
-                "memory: guest=%d, host=%d" % (m.mem, min(m.mem, 1024)),
+                "memory: guest=%d, host=%d" % (m.mem, min(m.mem, 2048)),
                 "romimage: file=%s%s" % (rom, ", options=fastboot" if m.firmware == "bios" else ""),
                 "vgaromimage: file=" + BOCHS_VGABIOS,
                 "pci: enabled=1, chipset=i440fx",
