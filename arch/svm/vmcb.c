@@ -134,6 +134,17 @@ static u64 cpl_get(const struct vmcb *c)
 	return c->save.rflags & RFLAGS_VM ? 3 : c->save.cpl & 3;
 }
 
+#define SVM_ATTRIB_L  BIT(9)
+#define SVM_ATTRIB_DB BIT(10)
+
+/* APM vol. 2 "Code-Segment Descriptors": L counts in long mode only. */
+static u64 code_bits(const struct vmcb *c)
+{
+	if (c->save.cs.attr & SVM_ATTRIB_L && c->save.efer & EFER_LMA)
+		return 64;
+	return c->save.cs.attr & SVM_ATTRIB_DB ? 32 : 16;
+}
+
 u64 svm_vmcb_reg_get(const struct svm_vcpu *s, enum vreg reg)
 {
 	const struct vmcb *c = s->vmcb;
@@ -153,6 +164,8 @@ u64 svm_vmcb_reg_get(const struct svm_vcpu *s, enum vreg reg)
 		return c->tsc_offset;
 	case VREG_CPL:
 		return cpl_get(c);
+	case VREG_CODE_BITS:
+		return code_bits(c);
 	default:
 		return *plain_reg(s->vmcb, reg);
 	}
@@ -263,8 +276,9 @@ void svm_vmcb_reg_set(struct svm_vcpu *s, enum vreg reg, u64 value)
 		c->tsc_offset = value;
 		svm_dirty(s, SVM_CLEAN_INTERCEPTS);
 		break;
-	case VREG_CPL: /* read only: it follows SS */
-		hv_assert(reg != VREG_CPL);
+	case VREG_CPL: /* read only: they follow SS and CS */
+	case VREG_CODE_BITS:
+		hv_assert(reg != VREG_CPL && reg != VREG_CODE_BITS);
 		break;
 	default:
 		*plain_reg(c, reg) = value;

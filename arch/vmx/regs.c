@@ -132,6 +132,16 @@ static void cr4_set(struct vmx_vcpu *vx, u64 value)
 	paging_changed(vx);
 }
 
+/* SDM vol. 3 "Code-Segment Descriptor in 64-bit Mode": L counts in IA-32e mode only. */
+static u64 code_bits(void)
+{
+	u64 access = vmread(VMCS_GUEST_ACCESS + 2 * VSEG_CS);
+
+	if (access & SEG_ATTR_L && vmread(VMCS_GUEST_EFER) & EFER_LMA)
+		return 64;
+	return access & SEG_ATTR_DB ? 32 : 16;
+}
+
 u64 vmx_reg_get(struct vcpu *v, enum vreg reg)
 {
 	struct vmx_vcpu *vx = v->backend;
@@ -145,6 +155,8 @@ u64 vmx_reg_get(struct vcpu *v, enum vreg reg)
 		return cr4_get(vx);
 	case VREG_CPL:
 		return field_get(SEG_ATTR_DPL, vmread(VMCS_GUEST_ACCESS + 2 * VSEG_SS));
+	case VREG_CODE_BITS:
+		return code_bits();
 	case VREG_XCR0:
 		return v->xcr0;
 	case VREG_CR2:

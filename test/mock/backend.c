@@ -44,6 +44,10 @@ static void run(struct vcpu *v, unused u64 deadline, struct vm_exit *exit)
 
 static u64 reg_get(struct vcpu *v, enum vreg reg)
 {
+	const struct segment *cs = &mock_backend(v)->seg[VSEG_CS];
+
+	if (reg == VREG_CODE_BITS)
+		return cs->attr & SEG_ATTR_L ? 64 : cs->attr & SEG_ATTR_DB ? 32 : 16;
 	return mock_backend(v)->reg[reg];
 }
 

@@ -106,6 +106,7 @@ bool cr0_write(struct vcpu *v, u64 value)
 	if (!paging_change_ok(v, old, value))
 		return false;
 	vcpu_reg_set(v, VREG_CR0, value);
+	v->fetch.key = 0; /* its walk was of the old paging mode */
 	if ((old ^ value) & CR0_FLUSHES)
 		v->vm->ops->flush(v);
 	return true;
@@ -132,6 +133,7 @@ bool cr4_write(struct vcpu *v, u64 value)
 	if (value & ~v->vm->cr4_allowed || !cr4_change_ok(v, old, value))
 		return false;
 	vcpu_reg_set(v, VREG_CR4, value);
+	v->fetch.key = 0;
 	if ((old ^ value) & CR4_FLUSHES)
 		v->vm->ops->flush(v);
 	return true;

@@ -144,6 +144,32 @@ static bool fetch_bytes(struct vcpu *v, struct vm_exit *e, enum emul_mode mode, 
 	}
 }
 
+/*
+ * The length of an instruction in 64-bit code by the last fetch's page, if that still holds; else the cache is filled for the
+ * next time. Without it a CPUID on a CPU without nrip-save would cost a page walk each. 0: fetch and decode.
+ */
+static unsigned length_by_cache(struct vcpu *v)
+{
+	u64 rip = vcpu_reg(v, VREG_RIP);
+	struct gwalk_fault fault;
+	struct gwalk_state walk;
+	const u8 *bytes;
+	u8 buf[EXIT_INSN_MAX];
+	int n;
+
+	if (vcpu_reg(v, VREG_CODE_BITS) != 64)
+		return 0;
+	n = (int)gwalk_cached(&v->fetch, vcpu_reg(v, VREG_CR3), rip, &bytes);
+	if (unlikely(!n)) {
+		vcpu_walk_state(v, &walk);
+		/* Whatever comes of it is found again, and dealt with, by the fetch proper. */
+		(void)!gwalk_fetch(&v->vm->gmem, &walk, rip, 1, buf, &bytes, &v->fetch, &fault);
+		return 0;
+	}
+	n = emul_length(bytes, (unsigned)n, EMUL_MODE64);
+	return n > 0 ? (unsigned)n : 0;
+}
+
 typedef int decode_fn(const struct vm_exit *e, enum emul_mode mode, struct emul_insn *insn);
 
 static int decode_length(const struct vm_exit *e, enum emul_mode mode,
@@ -181,8 +207,10 @@ static int fetch_and_decode(struct vcpu *v, struct vm_exit *e, decode_fn *decode
 
 bool emulate_length(struct vcpu *v, struct vm_exit *e)
 {
-	int len = fetch_and_decode(v, e, decode_length, NULL);
+	int len = e->insn_count ? 0 : (int)length_by_cache(v);
 
+	if (unlikely(!len))
+		len = fetch_and_decode(v, e, decode_length, NULL);
 	if (len < 0)
 		return false;
 	e->insn_len = (u8)len;
@@ -209,15 +237,20 @@ enum next emulate_insn(struct vcpu *v, struct vm_exit *e)
 {
 	struct emul_insn insn;
 	struct emul_exec x;
+	bool stepping;
 
 	if (!emulate_fetch(v, e, &insn))
 		return NEXT_RESUME;
 	exec_prepare(v, &x);
-	switch (emul_exec(&x, &insn, REP_ITERATIONS_MAX)) {
+	stepping = x.walk.rflags & RFLAGS_TF;
+	switch (emul_exec(&x, &insn, stepping ? 1 : REP_ITERATIONS_MAX)) {
 	case EMUL_DONE:
 		e->insn_len = insn.len;
 		return NEXT_ADVANCE;
 	case EMUL_AGAIN:
+		/* RIP stays, but a single-stepped iteration is a step. */
+		if (unlikely(stepping))
+			v->vm->ops->advance(v, 0);
 		return NEXT_RESUME;
 	case EMUL_FAULT:
 		vcpu_raise_fault(v, &x.fault);

@@ -205,6 +205,7 @@ static const struct msr_row msr_rows[] = {
 	{MSR_TSC_AUX, MSR_TSC_AUX, read_tsc_aux, write_tsc_aux},
 	{MSR_SYSCFG, MSR_SYSCFG, read_amd_zero, write_amd_ignore},
 	{MSR_HWCR, MSR_HWCR, read_amd_zero, write_amd_ignore},
+	{MSR_NB_CFG, MSR_NB_CFG, read_amd_zero, write_amd_ignore},
 	{MSR_INT_PENDING, MSR_INT_PENDING, read_amd_zero, write_amd_ignore},
 };
 

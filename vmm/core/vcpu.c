@@ -65,12 +65,14 @@ void vcpu_walk_state(struct vcpu *v, struct gwalk_state *s)
 /* SDM vol. 3 "Default operand and address sizes": CS.L in IA-32e mode, else CS.D; neither in real and virtual-8086 mode. */
 enum emul_mode vcpu_mode(struct vcpu *v)
 {
-	struct segment cs;
-
-	v->vm->ops->seg_get(v, VSEG_CS, &cs);
-	if (cs.attr & SEG_ATTR_L && vcpu_reg(v, VREG_EFER) & EFER_LMA)
+	switch (vcpu_reg(v, VREG_CODE_BITS)) {
+	case 64:
 		return EMUL_MODE64;
-	return cs.attr & SEG_ATTR_DB ? EMUL_MODE32 : EMUL_MODE16;
+	case 32:
+		return EMUL_MODE32;
+	default:
+		return EMUL_MODE16;
+	}
 }
 
 /* ---- The local APIC's callbacks ----------------------------------------------------------- */
@@ -157,6 +159,7 @@ void vcpu_reset(struct vcpu *v)
 {
 	memset(v->gpr, 0, sizeof(v->gpr));
 	v->cr2 = 0;
+	v->fetch = (struct gwalk_cache){0};
 	v->halted = false;
 	v->windows = 0;
 	v->exception.type = EVENT_NONE;

@@ -11,6 +11,7 @@
 #define VMM_VCPU_H
 
 #include <vmm/backend.h>
+#include <vmm/gwalk.h>
 #include <vmm/types.h>
 #include <vmm/vlapic.h>
 
@@ -77,7 +78,8 @@ struct vcpu {
 	struct vmtrr mtrr;
 	u64 timer_armed; /* what the host timer was last set to for this vcpu */
 	struct kvmclock clock;
-	u64 exits[EXIT_KINDS]; /* statistics */
+	struct gwalk_cache fetch; /* where the last intercepted instruction was fetched from */
+	u64 exits[EXIT_KINDS];    /* statistics */
 	u64 entries;
 };
 
