@@ -12,14 +12,14 @@ CPUS     ?= 1
 MEM      ?= 512M
 IMAGE    ?= tiny
 
-# The tools. CC=clang works too.
-ifeq ($(origin CC),default)
+# The tools. CC=clang works too. (A make started by this one has no built-in variables: -R.)
+ifneq ($(filter default undefined,$(origin CC)),)
 CC := gcc
 endif
-ifeq ($(origin AR),default)
+ifneq ($(filter default undefined,$(origin AR)),)
 AR := ar
 endif
-ifeq ($(origin LD),default)
+ifneq ($(filter default undefined,$(origin LD)),)
 LD := ld
 endif
 NM      ?= nm
