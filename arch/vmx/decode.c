@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * PURE: raw fields of a VM exit into struct vm_exit, and events into VM-entry interruption information and
- * back. vmx.c calls it after each exit, having read the fields that the reason's row names and no others.
+ * back. run.c calls it after each exit that is not of the commonest kinds, having read the fields that the reason's row names and no others.
  * SDM vol. 3 "VM Exits", appendix "VMX Basic Exit Reasons".
  */
 #include <arch/regs.h>
@@ -97,32 +97,23 @@ const struct vmx_exit_row vmx_exit_rows[VMX_EXIT_ROWS] = {
 
 const struct vmx_exit_row vmx_exit_row_unknown = {EXIT_UNKNOWN, 0};
 
-/* Exit qualification for I/O instructions. */
-#define IO_SIZE GENMASK(2, 0) /* less one */
-#define IO_IN   BIT(3)
-#define IO_REP  BIT(5)
-#define IO_PORT GENMASK(31, 16)
 /* VM-exit instruction information of INS and OUTS. */
 #define INSN_ADDR_SIZE GENMASK(9, 7)
 #define INSN_SEGMENT   GENMASK(17, 15)
 
 static void decode_io(const struct vmx_raw *raw, struct exit_io *io)
 {
-	u64 q = raw->qualification;
+	u32 seg = (u32)field_get(INSN_SEGMENT, raw->insn_info);
+	u32 size = (u32)field_get(INSN_ADDR_SIZE, raw->insn_info);
 
-	io->port = (u16)field_get(IO_PORT, q);
-	io->size = (u8)(field_get(IO_SIZE, q) + 1);
-	io->in = q & IO_IN;
-	io->string = q & IO_STRING;
-	io->rep = q & IO_REP;
-	if (unlikely(io->string)) {
-		u32 seg = (u32)field_get(INSN_SEGMENT, raw->insn_info);
-		u32 size = (u32)field_get(INSN_ADDR_SIZE, raw->insn_info);
-
-		/* insn_info is 0xffffffff where the CPU does not tell (VMX_BASIC bit 54). */
-		io->addr_size = size <= 2 ? (u8)(2U << size) : 0;
-		io->seg = !io->in && size <= 2 && seg <= VSEG_GS ? (u8)seg : 0xff;
-	}
+	vmx_decode_io(raw->qualification, io);
+	if (!(raw->qualification & IO_STRING))
+		return;
+	io->string = true;
+	io->rep = raw->qualification & IO_REP;
+	/* insn_info is 0xffffffff where the CPU does not tell (VMX_BASIC bit 54). */
+	io->addr_size = size <= 2 ? (u8)(2U << size) : 0;
+	io->seg = !io->in && size <= 2 && seg <= VSEG_GS ? (u8)seg : 0xff;
 }
 
 /* Exit qualification for control-register accesses. */
@@ -228,12 +219,7 @@ void vmx_decode(const struct vmx_raw *raw, struct vm_exit *exit)
 {
 	const struct vmx_exit_row *row = vmx_exit_row(raw->reason);
 
-	exit->kind = row->kind;
-	exit->raw = raw->reason;
-	exit->insn_len = row->need & NEED_LENGTH ? (u8)raw->length : 0;
-	exit->insn_count = 0;
-	exit->vector = 0;
-	exit->vectoring.type = EVENT_NONE;
+	vmx_decode_common(row->kind, raw->reason, row->need & NEED_LENGTH ? raw->length : 0, exit);
 	if (unlikely(row->need & NEED_VECTORING))
 		vmx_info_to_event(raw->vectoring_info, raw->vectoring_error, raw->length,
 				  &exit->vectoring);

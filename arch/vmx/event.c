@@ -13,6 +13,7 @@
 void vmx_advance(struct vcpu *v, unsigned len)
 {
 	u64 rip = vmread(VMCS_GUEST_RIP), next = rip + len;
+	u64 rflags = vmread(VMCS_GUEST_RFLAGS);
 	u32 block = (u32)vmread(VMCS_GUEST_INTERRUPTIBILITY);
 
 	(void)v;
@@ -25,8 +26,11 @@ void vmx_advance(struct vcpu *v, unsigned len)
 	if (unlikely(block & (GUEST_BLOCK_STI | GUEST_BLOCK_MOV_SS)))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 			block & ~(u32)(GUEST_BLOCK_STI | GUEST_BLOCK_MOV_SS));
+	/* RF covers one instruction. */
+	if (unlikely(rflags & RFLAGS_RF))
+		vmwrite(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
 	/* IA32_DEBUGCTL.BTF is never set: the guest cannot write that MSR. */
-	if (unlikely(vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF))
+	if (unlikely(rflags & RFLAGS_TF))
 		vmwrite(VMCS_GUEST_PENDING_DBG, vmread(VMCS_GUEST_PENDING_DBG) | PENDING_DBG_BS);
 }
 

@@ -160,7 +160,7 @@ u64 vmx_reg_get(struct vcpu *v, enum vreg reg)
 	case VREG_XCR0:
 		return v->xcr0;
 	case VREG_CR2:
-		return v->cr2;
+		return vx->loaded ? read_cr2() : v->cr2;
 	default:
 		hv_assert(msr_index(reg) < VMX_MSRS);
 		return msr_get(vx, msr_index(reg));
@@ -193,6 +193,8 @@ void vmx_reg_set(struct vcpu *v, enum vreg reg, u64 value)
 		return;
 	case VREG_CR2:
 		v->cr2 = value;
+		if (vx->loaded)
+			write_cr2(value);
 		return;
 	default:
 		break;

@@ -1,49 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The way into a guest and back: int vmx_enter(u64 *gpr, struct vmx_entry *entry). Called by vmx_run() only.
- * The general registers and CR2 are what a VMCS does not switch; they live at the start of struct vcpu (the
- * offsets are asserted in vmx.c). SDM vol. 3 "VM Entries", "VM Exits"; instructions: VMLAUNCH/VMRESUME.
+ * The way into a guest and back. vmx_run() (run.c) ends in a jump to vmx_resume or vmx_launch; the exit comes out in
+ * a jump to vmx_exited(), or vmx_entry_failed() if nothing was entered, each of which returns to vmx_run()'s caller. So
+ * the callee-saved registers are stored once, and no C frame stays open around the guest. The general registers are what a
+ * VMCS does not switch; they live at the start of struct vcpu. SDM vol. 3 "VM Entries", "VM Exits".
+ *
+ *	void vmx_resume(struct vcpu *v, u64 *host_rsp, struct vm_exit *exit);	(vmx_launch: the same)
  */
 #include <arch/vmx/vmcs.h>
 
-#define GPR(n)	       (8 * (n))
-#define RAX	       0
-#define RCX	       1
-#define RDX	       2
-#define RBX	       3
-#define RBP	       5
-#define RSI	       6
-#define RDI	       7
-#define CR2_OFFSET     128
-#define ENTRY_RSP      0
-#define ENTRY_LAUNCHED 8
+#define GPR(n) (8 * (n))
+#define RAX    0
+#define RCX    1
+#define RDX    2
+#define RBX    3
+#define RBP    5
+#define RSI    6
+#define RDI    7
 
-	.section .text.vmx_enter, "ax", @progbits
-	.globl vmx_enter, vmx_exit_point
-	.type vmx_enter, @function
-vmx_enter:
+.macro enter_guest instruction
 	push	%rbp
 	push	%rbx
 	push	%r12
 	push	%r13
 	push	%r14
 	push	%r15
+	push	%rdx
 	push	%rdi
 	/* The stack is as deep at every entry but the first few: a compare instead of a VMWRITE. */
-	cmp	%rsp, ENTRY_RSP(%rsi)
+	cmp	%rsp, (%rsi)
 	je	1f
 	mov	$VMCS_HOST_RSP, %eax
 	vmwrite	%rsp, %rax
-	jbe	.Lfail
-	mov	%rsp, ENTRY_RSP(%rsi)
-1:	mov	CR2_OFFSET(%rdi), %rax
-	mov	%cr2, %rcx
-	cmp	%rax, %rcx
-	je	2f
-	mov	%rax, %cr2
-2:	cmpq	$0, ENTRY_LAUNCHED(%rsi)
-	/* None of these moves changes the flags. */
-	mov	GPR(RAX)(%rdi), %rax
+	jbe	.Lfailed
+	mov	%rsp, (%rsi)
+1:	mov	GPR(RAX)(%rdi), %rax
 	mov	GPR(RCX)(%rdi), %rcx
 	mov	GPR(RDX)(%rdi), %rdx
 	mov	GPR(RBX)(%rdi), %rbx
@@ -58,17 +49,39 @@ vmx_enter:
 	mov	GPR(14)(%rdi), %r14
 	mov	GPR(15)(%rdi), %r15
 	mov	GPR(RDI)(%rdi), %rdi
-	je	3f
-	vmresume
-	jmp	.Lfail
-3:	vmlaunch
+	\instruction
+.endm
 
-	/* The instruction failed: nothing was entered. CF: VMfailInvalid, ZF: VMfailValid. */
-.Lfail:
-	mov	$1, %eax
+.macro restore_host
+	pop	%rdi
+	pop	%rsi
+	pop	%r15
+	pop	%r14
+	pop	%r13
+	pop	%r12
+	pop	%rbx
+	pop	%rbp
+.endm
+
+	.section .text.vmx_enter, "ax", @progbits
+	.globl vmx_resume, vmx_launch, vmx_exit_point
+	.type vmx_resume, @function
+	.type vmx_launch, @function
+vmx_launch:
+	enter_guest vmlaunch
+	jmp	.Lfailed
+	.size vmx_launch, . - vmx_launch
+
+vmx_resume:
+	enter_guest vmresume
+
+	/* The instruction failed. CF: VMfailInvalid, ZF: VMfailValid. */
+.Lfailed:
+	mov	$1, %edx
 	mov	$2, %ecx
-	cmovz	%ecx, %eax
-	jmp	.Lreturn
+	cmovz	%ecx, %edx
+	restore_host
+	jmp	vmx_entry_failed
 
 	/* HOST_RIP. RSP is what it was at the VMWRITE, all other registers are the guest's. */
 vmx_exit_point:
@@ -89,29 +102,19 @@ vmx_exit_point:
 	mov	%r14, GPR(14)(%rdi)
 	mov	%r15, GPR(15)(%rdi)
 	pop	GPR(RDI)(%rdi)
-	mov	%cr2, %rax
-	mov	%rax, CR2_OFFSET(%rdi)
 	/*
-	 * What the guest left in registers that C may still read speculatively before it writes them; those
-	 * below come from the stack.
+	 * What the guest left in registers that no C code has written yet, so that nothing can run ahead with it.
+	 * The others come from the stack.
 	 */
+	xor	%eax, %eax
 	xor	%ecx, %ecx
 	xor	%edx, %edx
-	xor	%esi, %esi
 	xor	%r8d, %r8d
 	xor	%r9d, %r9d
 	xor	%r10d, %r10d
 	xor	%r11d, %r11d
-	xor	%eax, %eax
-.Lreturn:
-	pop	%rdi
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%rbx
-	pop	%rbp
-	ret
-	.size vmx_enter, . - vmx_enter
+	restore_host
+	jmp	vmx_exited
+	.size vmx_resume, . - vmx_resume
 
 	.section .note.GNU-stack, "", @progbits

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One run of a guest: what has to be done before the entry, the entry (run.S), and the fields of the exit. The core
- * calls it through backend.h for each exit: it is the product's hot path, so only the fields that the exit's row asks for
- * are read. SDM vol. 3 "VM Entries", "VM Exits", "VMX-Preemption Timer", "Caching Translation Information".
+ * calls it through backend.h for each exit: it is the product's hot path, so what is rarely due stands apart, and only the
+ * fields that the exit's row asks for are read. SDM vol. 3 "VM Entries", "VM Exits", "VMX-Preemption Timer", "Caching Translation Information".
  */
 #include <arch/insn.h>
 #include <arch/regs.h>
@@ -62,26 +62,71 @@ static void set_pin(struct vmx_vcpu *vx, u32 pin)
 }
 
 /*
- * The VMX-preemption timer counts down once for every 2^rate ticks of the TSC; 0 exits before the guest's
- * first instruction. A deadline beyond its 32 bits ends the run early, which costs an exit and nothing else.
+ * The VMX-preemption timer counts down once for every 2^rate ticks of the TSC, which is the host's clock; 0 exits before
+ * the guest's first instruction. A deadline beyond its 32 bits ends the run early, which costs an exit and
+ * nothing else.
  */
-static void arm_timer(struct vmx_vcpu *vx, u64 deadline)
+static void start_timer(struct vmx_vcpu *vx, u64 deadline)
 {
-	u64 now, left;
+	u64 now = rdtsc(), left = 0;
 
-	if (deadline == HOST_TIMER_OFF || !(vx->caps.control[VMX_PIN] & PIN_TIMER)) {
-		if (unlikely(vx->pin & PIN_TIMER))
-			set_pin(vx, vx->pin & ~(u32)PIN_TIMER);
-		return;
-	}
-	if (unlikely(!(vx->pin & PIN_TIMER)))
-		set_pin(vx, vx->pin | PIN_TIMER);
-	now = host_ticks();
-	left = 0;
 	if (deadline > now)
-		left = ((deadline - now) >> (vx->caps.misc & VMX_MISC_TIMER_RATE)) + 1;
+		left = ((deadline - now) >> vx->timer_rate) + 1;
 	vmwrite(VMCS_PREEMPTION_TIMER, MIN(left, 0xffffffffULL));
 }
+
+/* Whatever has to be done before an entry and is not due at most of them. */
+static void __attribute__((noinline))
+prepare_and_enter(struct vcpu *v, u64 deadline, struct vm_exit *exit)
+{
+	struct vmx_vcpu *vx = v->backend;
+	bool timer = deadline != HOST_TIMER_OFF && (vx->caps.control[VMX_PIN] & PIN_TIMER);
+	u32 dirty = vx->dirty;
+
+	clean_up(v);
+	if (timer != !!(vx->pin & PIN_TIMER))
+		set_pin(vx, vx->pin ^ PIN_TIMER);
+	if (timer)
+		start_timer(vx, deadline);
+	if (dirty & VMX_DIRTY_LAUNCH)
+		vmx_launch(v, &vx->host_rsp, exit);
+	else
+		vmx_resume(v, &vx->host_rsp, exit);
+}
+
+/* The timer is on if and only if there is a deadline; when that changes, so do the controls. */
+static inline void run_without_timer(struct vcpu *v, struct vmx_vcpu *vx, struct vm_exit *exit)
+{
+	if (unlikely(vx->pin & PIN_TIMER))
+		prepare_and_enter(v, HOST_TIMER_OFF, exit);
+	else
+		vmx_resume(v, &vx->host_rsp, exit);
+}
+
+static inline void run_with_timer(struct vcpu *v, struct vmx_vcpu *vx, u64 deadline,
+				  struct vm_exit *exit)
+{
+	if (unlikely(!(vx->pin & PIN_TIMER))) {
+		prepare_and_enter(v, deadline, exit);
+		return;
+	}
+	start_timer(vx, deadline);
+	vmx_resume(v, &vx->host_rsp, exit);
+}
+
+void vmx_run(struct vcpu *v, u64 deadline, struct vm_exit *exit)
+{
+	struct vmx_vcpu *vx = v->backend;
+
+	if (unlikely(vx->dirty))
+		prepare_and_enter(v, deadline, exit);
+	else if (deadline == HOST_TIMER_OFF)
+		run_without_timer(v, vx, exit);
+	else
+		run_with_timer(v, vx, deadline, exit);
+}
+
+/* ---- After the exit ---------------------------------------------------------------------------- */
 
 /* The fields of the rarer exits. */
 static void read_more(struct vmx_vcpu *vx, u32 need, struct vmx_raw *raw)
@@ -134,53 +179,77 @@ static void finish_exception(const struct vmx_raw *raw, struct vm_exit *exit)
 	vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);
 }
 
-/* VMfail, or a state that the CPU refused. */
-static void entry_failed(struct vmx_vcpu *vx, int failure, u32 reason, struct vm_exit *exit)
+static void refused(struct vm_exit *exit, u64 code)
 {
-	if (failure)
-		vmx_log_insn_failure(vx, failure);
-	else
-		vmx_log_entry_failure(vx, reason);
-	if (!failure && (reason & REASON_BASIC) == REASON_ENTRY_MCE)
-		int_machine_check();
 	memset(exit, 0, sizeof(*exit));
 	exit->kind = EXIT_ENTRY_FAILED;
-	exit->raw = failure ? vmread(VMCS_INSN_ERROR) : reason;
+	exit->raw = code;
 	/* What was to be injected is still in the field. */
 	vmwrite(VMCS_ENTRY_INTR_INFO, 0);
 }
 
-void vmx_run(struct vcpu *v, u64 deadline, struct vm_exit *exit)
+void vmx_entry_failed(struct vcpu *v, struct vm_exit *exit, int failure)
+{
+	vmx_log_insn_failure(v->backend, failure);
+	refused(exit, failure == 2 ? vmread(VMCS_INSN_ERROR) : 0);
+}
+
+static void entry_refused(struct vmx_vcpu *vx, u32 reason, struct vm_exit *exit)
+{
+	vmx_log_entry_failure(vx, reason);
+	if ((reason & REASON_BASIC) == REASON_ENTRY_MCE)
+		int_machine_check();
+	refused(exit, reason);
+}
+
+/* All exits but the commonest. */
+static void __attribute__((noinline))
+exited_rarely(struct vcpu *v, struct vm_exit *exit, u32 reason)
 {
 	struct vmx_vcpu *vx = v->backend;
-	struct vmx_raw raw;
+	struct vmx_raw raw = {.reason = reason & REASON_BASIC};
 	u32 need;
-	int failure;
 
-	if (unlikely(vx->dirty))
-		clean_up(v);
-	arm_timer(vx, deadline);
-	failure = vmx_enter(v->gpr, &vx->entry);
-	raw.reason = failure ? REASON_ENTRY_FAILED : (u32)vmread(VMCS_EXIT_REASON);
-	if (unlikely(raw.reason & REASON_ENTRY_FAILED)) {
-		entry_failed(vx, failure, raw.reason, exit);
+	if (unlikely(reason & REASON_ENTRY_FAILED)) {
+		entry_refused(vx, reason, exit);
 		return;
 	}
-	vx->entry.launched = 1;
-	raw.reason &= REASON_BASIC;
 	need = vmx_exit_row(raw.reason)->need;
 	if (need & NEED_LENGTH)
 		raw.length = (u32)vmread(VMCS_EXIT_INSN_LEN);
-	if (need & NEED_QUALIFICATION) {
+	if (need & NEED_QUALIFICATION)
 		raw.qualification = vmread(VMCS_EXIT_QUALIFICATION);
-		if (raw.reason == REASON_IO && unlikely(raw.qualification & IO_STRING))
-			need |= NEED_INSN_INFO;
-	}
-	if (need & ~(u32)(NEED_LENGTH | NEED_QUALIFICATION))
-		read_more(vx, need, &raw);
+	if (raw.reason == REASON_IO && (raw.qualification & IO_STRING))
+		need |= NEED_INSN_INFO;
+	read_more(vx, need, &raw);
 	vmx_decode(&raw, exit);
-	if (unlikely(exit->kind == EXIT_EXCEPTION))
+	if (exit->kind == EXIT_EXCEPTION)
 		finish_exception(&raw, exit);
-	else if (unlikely(exit->kind == EXIT_NMI))
+	else if (exit->kind == EXIT_NMI)
 		int_nmi();
+}
+
+/*
+ * run.S comes here from every exit. The commonest need their length only (CPUID, RDMSR, WRMSR, HLT, VMCALL...), or are a
+ * plain IN or OUT. A reason with any of its flags set, such as a refused entry's bit 31, is none of these.
+ */
+void vmx_exited(struct vcpu *v, struct vm_exit *exit)
+{
+	u32 reason = (u32)vmread(VMCS_EXIT_REASON);
+	const struct vmx_exit_row *row = vmx_exit_row(reason);
+
+	if (likely(row->need == NEED_LENGTH)) {
+		vmx_decode_common(row->kind, reason, (u32)vmread(VMCS_EXIT_INSN_LEN), exit);
+		return;
+	}
+	if (reason == REASON_IO) {
+		u64 qualification = vmread(VMCS_EXIT_QUALIFICATION);
+
+		if (likely(!(qualification & IO_STRING))) {
+			vmx_decode_common(EXIT_IO, reason, (u32)vmread(VMCS_EXIT_INSN_LEN), exit);
+			vmx_decode_io(qualification, &exit->io);
+			return;
+		}
+	}
+	exited_rarely(v, exit, reason);
 }

@@ -136,7 +136,7 @@ void vmcs_write_host(struct vmx_vcpu *vx)
 	vmwrite(VMCS_HOST_SYSENTER_ESP, 0);
 	vmwrite(VMCS_HOST_SYSENTER_EIP, 0);
 	vmwrite(VMCS_HOST_RIP, (u64)vmx_exit_point);
-	vx->entry.host_rsp = 0;
+	vx->host_rsp = 0;
 }
 
 /* Segments after power-up. CS is written as the code segment that it acts as. */
@@ -166,7 +166,7 @@ void vmcs_write_reset_state(struct vcpu *v)
 	memset(v->gpr, 0, sizeof(v->gpr));
 	host_cpuid(1, 0, r);
 	v->gpr[GPR_RDX] = r[0]; /* family, model, stepping */
-	v->cr2 = 0;
+	vmx_reg_set(v, VREG_CR2, 0);
 	write_reset_segments(v);
 	vmx_reg_set(v, VREG_EFER, 0);
 	vmx_reg_set(v, VREG_CR0, CR0_CD | CR0_NW | CR0_ET);

@@ -19,12 +19,7 @@
 _Static_assert(offsetof(struct vcpu, gpr) == 0 && GPR_RBP == 5 && GPR_RSI == 6 && GPR_RDI == 7 &&
 		       GPR_R15 == 15,
 	       "run.S: registers by their encoding");
-_Static_assert(offsetof(struct vcpu, cr2) == 128, "run.S: CR2_OFFSET");
-_Static_assert(offsetof(struct vmx_entry, host_rsp) == 0 &&
-		       offsetof(struct vmx_entry, launched) == 8,
-	       "run.S: ENTRY_RSP, ENTRY_LAUNCHED");
-_Static_assert(offsetof(struct vmx_vcpu, entry) == 0 && sizeof(struct vmx_vcpu) <= PAGE_SIZE,
-	       "one page for the vcpu");
+_Static_assert(sizeof(struct vmx_vcpu) <= PAGE_SIZE, "one page for the vcpu");
 
 /* ---- The CPU -------------------------------------------------------------------------------- */
 
@@ -141,6 +136,7 @@ static int vmx_vcpu_create(struct vcpu *v)
 	}
 	memset(vx->io_bitmap, 0xff, PAGE_SIZE);
 	vx->xsave = xstate_mask() != 0;
+	vx->timer_rate = (u8)(vx->caps.misc & VMX_MISC_TIMER_RATE);
 	vx->vpid = (u16)(v->vm->id * VM_CPUS_MAX + v->id + 1);
 	hv_assert(vx->vpid != 0);
 	*(u32 *)vx->vmcs = (u32)(vx->caps.basic & VMX_BASIC_REVISION);
@@ -173,7 +169,7 @@ static void vmx_vcpu_reset(struct vcpu *v)
 	vmcs_write_controls(v);
 	vmcs_write_host(vx);
 	vmcs_write_reset_state(v);
-	vx->dirty = VMX_DIRTY_VPID | VMX_DIRTY_EPT;
+	vx->dirty |= VMX_DIRTY_VPID | VMX_DIRTY_EPT;
 	if (vx->loaded)
 		xstate_save(vx->xstate, vx->xsave ? xgetbv(0) : 0);
 	v->xcr0 = XCR0_X87;
@@ -196,6 +192,9 @@ static void vmx_load(struct vcpu *v)
 		if (i != VMX_MSR_TSC_AUX || vx->caps.rdtscp)
 			wrmsr(vmx_msr_numbers[i], vx->msr[i]);
 	xstate_load(vx->xstate, guest_xcr0(v));
+	/* Root mode takes no page fault and lives, so CR2 holds the guest's as long as it is on this CPU. */
+	write_cr2(v->cr2);
+	vx->dirty |= VMX_DIRTY_LAUNCH;
 	vx->loaded = true;
 }
 
@@ -206,12 +205,12 @@ static void vmx_put(struct vcpu *v)
 	unsigned i;
 
 	hv_assert(vx->loaded);
+	v->cr2 = read_cr2();
 	xstate_save(vx->xstate, guest_xcr0(v));
 	for (i = 0; i < VMX_MSRS; i++)
 		if (i != VMX_MSR_TSC_AUX || vx->caps.rdtscp)
 			vx->msr[i] = rdmsr(vmx_msr_numbers[i]);
 	hv_assert(vmclear(&pa) == 0);
-	vx->entry.launched = 0;
 	vx->loaded = false;
 }
 

@@ -8,6 +8,7 @@
 #ifndef VMX_VMX_H
 #define VMX_VMX_H
 
+#include <arch/vmx/decode.h>
 #include <arch/vmx/vmcs.h>
 #include <vmm/backend.h>
 #include <vmm/exit.h>
@@ -153,89 +154,6 @@ struct msr_passthrough;
 /* Fills a page: all MSRs exit but those of the table (SDM "MSR-Bitmap Address"). */
 void vmx_msr_bitmap(u8 *bitmap, const struct msr_passthrough *msrs, unsigned count);
 
-/* ---- Exits and events (decode.c, PURE) -------------------------------------------------------- */
-
-#define REASON_EXCEPTION     0
-#define REASON_EXT_INTR      1
-#define REASON_TRIPLE_FAULT  2
-#define REASON_CPUID         10
-#define REASON_RDTSC         16
-#define REASON_CR            28
-#define REASON_IO            30
-#define REASON_ENTRY_GUEST   33
-#define REASON_ENTRY_MSR     34
-#define REASON_ENTRY_MCE     41
-#define REASON_EPT_VIOLATION 48
-#define REASON_EPT_MISCONFIG 49
-#define REASON_TIMER         52
-#define REASON_BASIC         GENMASK(15, 0)
-#define REASON_ENTRY_FAILED  BIT(31)
-
-/* Interruption information: VM exit, IDT-vectoring, VM entry. */
-#define INTR_VECTOR        GENMASK(7, 0)
-#define INTR_TYPE          GENMASK(10, 8)
-#define INTR_HAS_ERROR     BIT(11)
-#define INTR_UNBLOCKED_NMI BIT(12) /* VM exit only */
-#define INTR_VALID         BIT(31)
-enum {
-	INTR_EXT = 0,
-	INTR_NMI = 2,
-	INTR_HARD = 3,
-	INTR_SOFT = 4,
-	INTR_PRIV_SOFT = 5,
-	INTR_SOFT_EXC = 6,
-	INTR_OTHER = 7
-};
-
-/* Interruptibility */
-#define GUEST_BLOCK_STI    BIT(0)
-#define GUEST_BLOCK_MOV_SS BIT(1)
-#define GUEST_BLOCK_SMI    BIT(2)
-#define GUEST_BLOCK_NMI    BIT(3)
-#define PENDING_DBG_BS     BIT(14)
-
-/* The fields that decoding an exit needs; a row's mask says which of them have been read. */
-#define NEED_QUALIFICATION BIT(0)
-#define NEED_LENGTH        BIT(1)
-#define NEED_INTR          BIT(2) /* intr_info and, if that says so, intr_error */
-#define NEED_GPA           BIT(3)
-#define NEED_INSN_INFO     BIT(4) /* of string I/O only */
-#define NEED_VECTORING     BIT(5) /* vectoring_* and the length of a software event */
-
-struct vmx_raw {
-	u32 reason;
-	u32 length;
-	u64 qualification;
-	u64 gpa;
-	u32 intr_info, intr_error;
-	u32 vectoring_info, vectoring_error;
-	u32 insn_info;
-};
-
-struct vmx_exit_row {
-	u8 kind; /* enum exit_kind */
-	u8 need; /* NEED_* */
-};
-
-#define VMX_EXIT_ROWS 75
-extern const struct vmx_exit_row vmx_exit_rows[VMX_EXIT_ROWS];
-extern const struct vmx_exit_row vmx_exit_row_unknown;
-
-static inline const struct vmx_exit_row *vmx_exit_row(u32 reason)
-{
-	return likely(reason < VMX_EXIT_ROWS) ? &vmx_exit_rows[reason] : &vmx_exit_row_unknown;
-}
-
-/* The access of string I/O is told by the instruction information. */
-#define IO_STRING BIT(4)
-
-void vmx_decode(const struct vmx_raw *raw, struct vm_exit *exit);
-/* VM-entry interruption information of an event; an error code is delivered in protected mode only. */
-u32 vmx_event_to_info(const struct event *event, bool protected_mode);
-void vmx_info_to_event(u32 info, u32 error, u32 insn_len, struct event *out);
-/* The exit came from an IRET that had already unblocked NMIs: they are to be blocked again. */
-bool vmx_exit_unblocked_nmi(const struct vmx_raw *raw);
-
 /* ---- The entry checks (check.c, check_guest.c, PURE) ------------------------------------------ */
 
 struct vmx_check {
@@ -264,12 +182,6 @@ bool vmx_check_phys(const struct vmx_check *c, u64 address, u64 align);
 
 /* ---- On the metal ------------------------------------------------------------------------------ */
 
-/* What run.S knows of struct vmx_vcpu: the first two members. */
-struct vmx_entry {
-	u64 host_rsp; /* in the VMCS now; 0: none yet */
-	u64 launched; /* 0: VMLAUNCH */
-};
-
 /* MSRs of the guest that no VMCS field holds and the host never uses: switched at load() and put(). */
 enum {
 	VMX_MSR_STAR,
@@ -282,12 +194,13 @@ enum {
 };
 
 /* Work before the next entry. */
-#define VMX_DIRTY_VPID  BIT(0) /* linear and combined translations of this vcpu */
-#define VMX_DIRTY_EPT   BIT(1) /* guest-physical and combined translations of this VM */
-#define VMX_DIRTY_PDPTE BIT(2) /* PAE: the four PDPTEs are to be read again */
+#define VMX_DIRTY_VPID   BIT(0) /* linear and combined translations of this vcpu */
+#define VMX_DIRTY_EPT    BIT(1) /* guest-physical and combined translations of this VM */
+#define VMX_DIRTY_PDPTE  BIT(2) /* PAE: the four PDPTEs are to be read again */
+#define VMX_DIRTY_LAUNCH BIT(3) /* VMLAUNCH: the VMCS has not been entered since VMCLEAR */
 
 struct vmx_vcpu {
-	struct vmx_entry entry;        /* must stay first */
+	u64 host_rsp;                  /* in the VMCS now; 0: none yet. run.S keeps it */
 	u32 dirty;                     /* VMX_DIRTY_* */
 	u32 pin, proc, entry_controls; /* as in the VMCS */
 	u64 cr0_mask, cr4_mask;        /* bits that the host owns */
@@ -296,18 +209,23 @@ struct vmx_vcpu {
 	u8 *io_bitmap;
 	struct xstate *xstate;
 	bool loaded;
-	bool xsave; /* the CPU has XCR0 */
+	bool xsave;    /* the CPU has XCR0 */
+	u8 timer_rate; /* the VMX-preemption timer counts every 2^n TSC ticks */
 	u16 vpid;
 	u64 eptp;
 	u64 msr[VMX_MSRS];
 	struct vmx_caps caps;
 };
 
-/* run.S. 0: the guest has run and exited. 1: VMfailInvalid. 2: VMfailValid. */
-int vmx_enter(u64 *gpr, struct vmx_entry *entry) must_check;
-extern const char vmx_exit_point[]; /* HOST_RIP */
-
 struct vcpu;
+
+/* run.S: enter the guest, and come out in one of the two below. */
+void vmx_resume(struct vcpu *v, u64 *host_rsp, struct vm_exit *exit);
+void vmx_launch(struct vcpu *v, u64 *host_rsp, struct vm_exit *exit);
+extern const char vmx_exit_point[]; /* HOST_RIP */
+/* run.c, called by run.S. failure: 1 VMfailInvalid, 2 VMfailValid. */
+void vmx_exited(struct vcpu *v, struct vm_exit *exit);
+void vmx_entry_failed(struct vcpu *v, struct vm_exit *exit, int failure);
 
 /* vmcs.c: the VMCS must be current for all but vmcs_make_current(). */
 hpa_t vmcs_make_current(struct vmx_vcpu *vx); /* gives back the one that was, ~0 if none */
