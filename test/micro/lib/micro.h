@@ -77,6 +77,8 @@ int try_wrmsr(u32 msr, u64 value);
 
 /* Gate of a vector: entry point, IST, and the privilege level that may call it by INT. */
 void gate_set(unsigned vector, void (*entry)(void), unsigned ist, unsigned dpl);
+void gate_remove(unsigned vector);         /* not present */
+void (*trap_entry(unsigned vector))(void); /* the usual entry point */
 void ring3_run(void (*fn)(void));
 
 /* Selectors of the GDT */

@@ -235,14 +235,24 @@ void gate_set(unsigned vector, void (*entry)(void), unsigned ist, unsigned dpl)
 	};
 }
 
+void gate_remove(unsigned vector)
+{
+	idt[vector].type &= ~0x80;
+}
+
+void (*trap_entry(unsigned vector))(void)
+{
+	return (void (*)(void))((u64)trap_entries + (u64)vector * 16);
+}
+
 static void tables_init(void)
 {
 	struct desc_ptr p;
 	unsigned v;
 
 	for (v = 0; v < 256; v++)
-		gate_set(v, (void (*)(void))((u64)trap_entries + v * 16), 0, 0);
-	gate_set(VEC_DF, (void (*)(void))((u64)trap_entries + VEC_DF * 16), 1, 0);
+		gate_set(v, trap_entry(v), 0, 0);
+	gate_set(VEC_DF, trap_entry(VEC_DF), 1, 0);
 	gate_set(0x80, ring3_return, 0, 3);
 	gate_set(0x81, (void (*)(void))verdict, 0, 3);
 	tss.rsp[0] = (u64)trap_stack + sizeof(trap_stack);
