@@ -34,7 +34,7 @@ ifneq ($(DSDT_ASL),)
 DSDT_S := $(GEN)/dsdt.S
 endif
 
-$(GEN)/dsdt.aml: $(DSDT_ASL) | $(BUILD)/setup-build.ok
+$(GEN)/dsdt.aml: $(DSDT_ASL) vmm/include/vmm/machine_io.h | $(BUILD)/setup-build.ok
 	$(call say,IASL,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(IASL) -vs -we -p $(GEN)/dsdt $< >$(GEN)/dsdt.log 2>&1 || { cat $(GEN)/dsdt.log >&2; exit 1; }

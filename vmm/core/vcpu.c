@@ -41,6 +41,7 @@ void vcpu_set_tsc_offset(struct vcpu *v, u64 offset)
 {
 	v->tsc_offset = offset;
 	vcpu_reg_set(v, VREG_TSC_OFFSET, offset);
+	vlapic_tsc_changed(&v->lapic);
 }
 
 void vcpu_set_cr2(struct vcpu *v, u64 value)
@@ -145,6 +146,7 @@ int vcpu_create(struct vm *vm, struct vcpu *v, unsigned id)
 	v->timer_armed = HOST_TIMER_OFF;
 	v->xcr0 = XCR0_X87;
 	vlapic_init(&v->lapic, id, vm->clock, &lapic_ops, v);
+	v->lapic.base_reserved |= ~0ULL << vm->caps->phys_bits;
 	return vm->ops->vcpu_create(v);
 }
 

@@ -51,6 +51,10 @@ static int create_memory(struct vm *vm, u64 mem, struct load_error *why)
 {
 	int ret = machine_describe(&vm->machine, vm->name, vm->cpus, mem);
 
+	/* The topmost address must be one that the CPU and the nested tables know. */
+	if (!ret && vm->machine.mem_high &&
+	    (MACHINE_HIGH_BASE + vm->machine.mem_high) >> vm->caps->phys_bits)
+		ret = -HV_EINVAL;
 	if (ret) {
 		fmt_s(why->text, sizeof(why->text),
 		      "a guest cannot have %llu MiB of memory: choose mem= from %llu MiB on, within what the machine has",
