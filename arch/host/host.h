@@ -75,6 +75,7 @@ struct pcpu {
 	struct clock clock;
 	u64 deadline;     /* asked for by host_timer_arm() */
 	u64 console_poll; /* next look at a console without interrupt; HOST_TIMER_OFF: it has one */
+	u64 console_busy; /* until then somebody is typing */
 	u64 nmis;
 	u64 stray_irqs; /* interrupts that nobody asked for */
 	u64 apic_errors;

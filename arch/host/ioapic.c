@@ -7,6 +7,9 @@
 
 #include <vmm/host.h>
 
+#define IOAPIC_DEFAULT_ADDR 0xfec00000
+#define IOAPIC_PINS_MAX     240
+
 enum { IOAPIC_REG_VERSION = 1, IOAPIC_REG_REDIR = 0x10 };
 
 #define REDIR_MODE       GENMASK(10, 8)
@@ -39,22 +42,30 @@ static void ioapic_mask_all(const struct ioapic *io)
 	}
 }
 
+static void ioapic_add(hpa_t addr, u32 gsi_base)
+{
+	struct ioapic *io = &host.ioapic[host.ioapics];
+	u32 version;
+
+	io->mmio = paging_map_phys(addr, PAGE_SIZE, PT_READ | PT_WRITE, PT_UC);
+	if (!io->mmio)
+		return;
+	version = ioapic_read(io, IOAPIC_REG_VERSION);
+	io->gsi_base = gsi_base;
+	io->pins = (version >> 16 & 0xff) + 1;
+	if (version == 0 || io->pins > IOAPIC_PINS_MAX) /* nothing there */
+		return;
+	ioapic_mask_all(io);
+	host.ioapics++;
+}
+
 void ioapic_init(void)
 {
-	for (unsigned i = 0; i < host.acpi.ioapics; i++) {
-		const struct acpi_ioapic *a = &host.acpi.ioapic[i];
-		struct ioapic *io = &host.ioapic[host.ioapics];
-
-		io->mmio = paging_map_phys(a->addr, PAGE_SIZE, PT_READ | PT_WRITE, PT_UC);
-		if (!io->mmio)
-			continue;
-		io->gsi_base = a->gsi_base;
-		io->pins = (ioapic_read(io, IOAPIC_REG_VERSION) >> 16 & 0xff) + 1;
-		if (io->pins > 240) /* nothing there: all ones */
-			continue;
-		ioapic_mask_all(io);
-		host.ioapics++;
-	}
+	for (unsigned i = 0; i < host.acpi.ioapics; i++)
+		ioapic_add(host.acpi.ioapic[i].addr, host.acpi.ioapic[i].gsi_base);
+	/* Firmware without ACPI tables: where every PC has its first one. */
+	if (!host.acpi.has_madt)
+		ioapic_add(IOAPIC_DEFAULT_ADDR, 0);
 }
 
 bool ioapic_route_isa(u8 irq, u8 vector)

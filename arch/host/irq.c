@@ -13,8 +13,9 @@
 #define PIC_MASTER_DATA 0x21
 #define PIC_SLAVE_DATA  0xa1
 
-/* How often a console without an interrupt is looked at. */
-#define CONSOLE_POLL_HZ 100
+/* How often a console without an interrupt is looked at; and while somebody types, lest its FIFO overflows. */
+#define CONSOLE_POLL_HZ      100
+#define CONSOLE_POLL_BUSY_HZ 1000
 
 static const struct {
 	u16 port;
@@ -49,8 +50,14 @@ void timer_interrupt(void)
 	u64 now = host_ticks();
 
 	if (cpu->console_poll <= now) {
-		cpu->console_poll = now + host_tick_hz() / CONSOLE_POLL_HZ;
+		u32 before = host.console.rx_head;
+
 		console_service(&host.console);
+		if (host.console.rx_head != before)
+			cpu->console_busy = now + host_tick_hz();
+		cpu->console_poll = now + host_tick_hz() / (now < cpu->console_busy ?
+								    CONSOLE_POLL_BUSY_HZ :
+								    CONSOLE_POLL_HZ);
 	}
 	if (cpu->deadline <= now)
 		cpu->deadline = HOST_TIMER_OFF;
