@@ -61,9 +61,10 @@ endif
 
 METAL_ASFLAGS := $(METAL_CFLAGS) -D__ASSEMBLY__
 
-# One address space of 2 GiB, pages of 4 KiB between sections of different rights. Build ids are of
-# no use to us and are the only thing in the image that two equal links could differ in.
-METAL_LDFLAGS := -nostdlib -static -m elf_x86_64 -z max-page-size=4096 -z noexecstack \
+# --nmagic: no padding to pages in the file, which GRUB copies, and does not map; in memory
+#   boot/link.ld has pages between sections of different rights.
+# --build-id=none: of no use to us, and it would tell two else equal links apart.
+METAL_LDFLAGS := -nostdlib -static -m elf_x86_64 --nmagic -z noexecstack \
 	--no-dynamic-linker --gc-sections --build-id=none
 
 # The version goes only to the files that name it: a commit does not rebuild all.
@@ -87,7 +88,7 @@ $(METAL)/%.S.o: %.S $(METAL)/flags | $(BUILD)/setup-build.ok
 
 $(METAL)/gen/%.o: $(GEN)/%.S $(METAL)/flags
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(METAL_ASFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(METAL_ASFLAGS) -Wa,--fatal-warnings -c -o $@ $<
 
 $(METAL)/vmm/lib/string.c.o: FILE_CFLAGS += $(STRING_CFLAGS)
 $(VERSION_OBJ): FILE_CFLAGS += -DHAVOC_VERSION='"$(HAVOC_VERSION)"'
@@ -103,8 +104,8 @@ $(METAL)/vmm.a: $(VMM_OBJ)
 
 # ---- The embedded guest -------------------------------------------------------------------------
 
-# In section .guest, each on its own page. Without a guest start equals end and the command line is
-# empty.
+# In section .guest, each on its own page. Without a guest the addresses are all the same, of an
+# empty string.
 #   extern const u8 embedded_kernel_start[], embedded_kernel_end[];
 #   extern const u8 embedded_initrd_start[], embedded_initrd_end[];
 #   extern const char embedded_cmdline[];
@@ -113,11 +114,11 @@ define guest-asm
 echo '	.section .guest, "a", @progbits'; \
 echo '	.globl embedded_kernel_start, embedded_kernel_end'; \
 echo '	.globl embedded_initrd_start, embedded_initrd_end, embedded_cmdline'; \
-echo '	.balign 4096'; \
+$(if $(1),echo '	.balign 4096';) \
 echo 'embedded_kernel_start:'; \
 $(if $(1),echo '	.incbin "$(1)/bzImage"';) \
 echo 'embedded_kernel_end:'; \
-echo '	.balign 4096'; \
+$(if $(1),echo '	.balign 4096';) \
 echo 'embedded_initrd_start:'; \
 $(if $(1),echo '	.incbin "$(1)/initramfs.cpio.gz"';) \
 echo 'embedded_initrd_end:'; \

@@ -3,18 +3,18 @@
  * The symbol table for backtraces: mk/ksym.awk writes it from the first of the two links of the
  * hypervisor, panic.c reads it. Text symbols only, ascending addresses.
  *
- * Made to be small, not fast (it is read by a panic): four bytes a symbol and its name. The i-th
- * symbol stands at KSYM_BASE + ksym_offset[i], its name is the i-th string of ksym_names.
+ * Made to be small, not fast (a panic reads it): two bytes a symbol, and its name. The first one
+ * stands at ksym_first, each next one ksym_size[i] bytes after the i-th; the i-th name is the i-th
+ * string of ksym_names.
  */
 #ifndef ARCH_KSYM_H
 #define ARCH_KSYM_H
 
 #include <vmm/types.h>
 
-#define KSYM_BASE 0xffffffff80000000ULL
-
+extern const u64 ksym_first;
 extern const u32 ksym_count;
-extern const u32 ksym_offset[];
+extern const u16 ksym_size[];
 extern const char ksym_names[];
 
 /*
@@ -24,15 +24,17 @@ extern const char ksym_names[];
 static inline const char *ksym_lookup(u64 addr, u64 *offset)
 {
 	const char *name = ksym_names;
+	u64 start = ksym_first;
 	u32 i;
 
-	if (ksym_count == 0 || addr < KSYM_BASE + ksym_offset[0])
+	if (addr < start || ksym_count == 0)
 		return NULL;
-	for (i = 1; i < ksym_count && addr >= KSYM_BASE + ksym_offset[i]; i++) {
+	for (i = 0; i + 1 < ksym_count && addr - start >= ksym_size[i]; i++) {
+		start += ksym_size[i];
 		while (*name++)
 			;
 	}
-	*offset = addr - KSYM_BASE - ksym_offset[i - 1];
+	*offset = addr - start;
 	return name;
 }
 
