@@ -97,7 +97,7 @@ static const struct emul_ops vcpu_emul_ops = {
 static void kill_undecodable(struct vcpu *v, const struct vm_exit *e)
 {
 	char bytes[3 * EXIT_INSN_MAX + 1] = "";
-	unsigned i;
+	size_t i;
 
 	for (i = 0; i < e->insn_count; i++)
 		fmt_s(bytes + 3 * i, sizeof(bytes) - 3 * i, "%02x ", e->insn[i]);

@@ -34,7 +34,7 @@ static s64 console_copy(struct vcpu *v, gva_t va, u64 len, bool stop_at_nul)
 
 	vcpu_walk_state(v, &walk);
 	while (done < len) {
-		u64 n = MIN(len - done, (u64)sizeof(buf)), i = n;
+		u64 n = MIN(len - done, (u64)sizeof(buf)), i;
 
 		/* No further than this page: what lies behind a terminator need not be mapped. */
 		n = i = MIN(n, PAGE_SIZE - ((va + done) & (PAGE_SIZE - 1)));

@@ -219,11 +219,17 @@ static inline void xsetbv(u32 index, u64 v)
 }
 static inline void xsave64(void *area, u64 mask)
 {
-	__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"((u32)mask), "d"((u32)(mask >> 32)) : "memory");
+	__asm__ volatile("xsave64 (%0)"
+			 :
+			 : "r"(area), "a"((u32)mask), "d"((u32)(mask >> 32))
+			 : "memory");
 }
 static inline void xrstor64(const void *area, u64 mask)
 {
-	__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"((u32)mask), "d"((u32)(mask >> 32)) : "memory");
+	__asm__ volatile("xrstor64 (%0)"
+			 :
+			 : "r"(area), "a"((u32)mask), "d"((u32)(mask >> 32))
+			 : "memory");
 }
 static inline void fxsave64(void *area)
 {
@@ -270,7 +276,10 @@ static inline u64 vmptrst(void)
 static inline int vmread_checked(u64 field, u64 *value)
 {
 	bool cf, zf;
-	__asm__ volatile("vmread %3, %2" : "=@ccc"(cf), "=@ccz"(zf), "=r"(*value) : "r"(field) : "memory");
+	__asm__ volatile("vmread %3, %2"
+			 : "=@ccc"(cf), "=@ccz"(zf), "=r"(*value)
+			 : "r"(field)
+			 : "memory");
 	return cf ? 1 : zf ? 2 : 0;
 }
 static inline u64 vmread(u64 field)
@@ -282,7 +291,10 @@ static inline u64 vmread(u64 field)
 static inline int vmwrite_checked(u64 field, u64 value)
 {
 	bool cf, zf;
-	__asm__ volatile("vmwrite %3, %2" : "=@ccc"(cf), "=@ccz"(zf) : "r"(field), "r"(value) : "memory");
+	__asm__ volatile("vmwrite %3, %2"
+			 : "=@ccc"(cf), "=@ccz"(zf)
+			 : "r"(field), "r"(value)
+			 : "memory");
 	return cf ? 1 : zf ? 2 : 0;
 }
 static inline void vmwrite(u64 field, u64 value)
@@ -296,13 +308,19 @@ struct inv_desc {
 static inline int invept(u64 type, struct inv_desc desc)
 {
 	bool cf, zf;
-	__asm__ volatile("invept %2, %3" : "=@ccc"(cf), "=@ccz"(zf) : "m"(desc), "r"(type) : "memory");
+	__asm__ volatile("invept %2, %3"
+			 : "=@ccc"(cf), "=@ccz"(zf)
+			 : "m"(desc), "r"(type)
+			 : "memory");
 	return cf ? 1 : zf ? 2 : 0;
 }
 static inline int invvpid(u64 type, struct inv_desc desc)
 {
 	bool cf, zf;
-	__asm__ volatile("invvpid %2, %3" : "=@ccc"(cf), "=@ccz"(zf) : "m"(desc), "r"(type) : "memory");
+	__asm__ volatile("invvpid %2, %3"
+			 : "=@ccc"(cf), "=@ccz"(zf)
+			 : "m"(desc), "r"(type)
+			 : "memory");
 	return cf ? 1 : zf ? 2 : 0;
 }
 

@@ -9,8 +9,8 @@
 #ifndef ARCH_LAYOUT_H
 #define ARCH_LAYOUT_H
 
-#define LAYOUT_IMAGE_VA	  0xffffffff80000000
-#define LAYOUT_LINK_PA	  0x200000
+#define LAYOUT_IMAGE_VA   0xffffffff80000000
+#define LAYOUT_LINK_PA    0x200000
 #define LAYOUT_DIRECT_VA  0xffff800000000000
 #define LAYOUT_DIRECT_END 0xffffc00000000000 /* 64 TiB of physical addresses */
 

@@ -23,15 +23,15 @@
 #define CR3_PCID    GENMASK(11, 0)
 #define CR3_NOFLUSH BIT(63)
 
-#define CR4_VME	       BIT(0)
-#define CR4_PVI	       BIT(1)
-#define CR4_TSD	       BIT(2)
-#define CR4_DE	       BIT(3)
-#define CR4_PSE	       BIT(4)
-#define CR4_PAE	       BIT(5)
-#define CR4_MCE	       BIT(6)
-#define CR4_PGE	       BIT(7)
-#define CR4_PCE	       BIT(8)
+#define CR4_VME        BIT(0)
+#define CR4_PVI        BIT(1)
+#define CR4_TSD        BIT(2)
+#define CR4_DE         BIT(3)
+#define CR4_PSE        BIT(4)
+#define CR4_PAE        BIT(5)
+#define CR4_MCE        BIT(6)
+#define CR4_PGE        BIT(7)
+#define CR4_PCE        BIT(8)
 #define CR4_OSFXSR     BIT(9)
 #define CR4_OSXMMEXCPT BIT(10)
 #define CR4_UMIP       BIT(11)
@@ -43,9 +43,9 @@
 #define CR4_OSXSAVE    BIT(18)
 #define CR4_SMEP       BIT(20)
 #define CR4_SMAP       BIT(21)
-#define CR4_PKE	       BIT(22)
-#define CR4_CET	       BIT(23)
-#define CR4_PKS	       BIT(24)
+#define CR4_PKE        BIT(22)
+#define CR4_CET        BIT(23)
+#define CR4_PKS        BIT(24)
 
 #define EFER_SCE   BIT(0)
 #define EFER_LME   BIT(8)
@@ -76,47 +76,47 @@
 #define RFLAGS_ID   BIT(21)
 
 #define DR6_RESET 0xffff0ff0ULL
-#define DR6_BS	  BIT(14)
+#define DR6_BS    BIT(14)
 #define DR7_RESET 0x400ULL
-#define DR7_GD	  BIT(13)
+#define DR7_GD    BIT(13)
 
-#define XCR0_X87    BIT(0)
-#define XCR0_SSE    BIT(1)
-#define XCR0_AVX    BIT(2)
+#define XCR0_X87     BIT(0)
+#define XCR0_SSE     BIT(1)
+#define XCR0_AVX     BIT(2)
 #define XCR0_BNDREGS BIT(3)
-#define XCR0_BNDCSR BIT(4)
-#define XCR0_AVX512 GENMASK(7, 5)
-#define XCR0_PKRU   BIT(9)
+#define XCR0_BNDCSR  BIT(4)
+#define XCR0_AVX512  GENMASK(7, 5)
+#define XCR0_PKRU    BIT(9)
 
 /* Exception vectors */
-#define VEC_DE	0
-#define VEC_DB	1
+#define VEC_DE  0
+#define VEC_DB  1
 #define VEC_NMI 2
-#define VEC_BP	3
-#define VEC_OF	4
-#define VEC_BR	5
-#define VEC_UD	6
-#define VEC_NM	7
-#define VEC_DF	8
-#define VEC_TS	10
-#define VEC_NP	11
-#define VEC_SS	12
-#define VEC_GP	13
-#define VEC_PF	14
-#define VEC_MF	16
-#define VEC_AC	17
-#define VEC_MC	18
-#define VEC_XM	19
-#define VEC_VE	20
-#define VEC_CP	21
+#define VEC_BP  3
+#define VEC_OF  4
+#define VEC_BR  5
+#define VEC_UD  6
+#define VEC_NM  7
+#define VEC_DF  8
+#define VEC_TS  10
+#define VEC_NP  11
+#define VEC_SS  12
+#define VEC_GP  13
+#define VEC_PF  14
+#define VEC_MF  16
+#define VEC_AC  17
+#define VEC_MC  18
+#define VEC_XM  19
+#define VEC_VE  20
+#define VEC_CP  21
 
 /* Page-fault error code */
-#define PFEC_P	 BIT(0)
-#define PFEC_W	 BIT(1)
-#define PFEC_U	 BIT(2)
+#define PFEC_P   BIT(0)
+#define PFEC_W   BIT(1)
+#define PFEC_U   BIT(2)
 #define PFEC_RSV BIT(3)
-#define PFEC_I	 BIT(4)
-#define PFEC_PK	 BIT(5)
+#define PFEC_I   BIT(4)
+#define PFEC_PK  BIT(5)
 
 #define PAT_RESET 0x0007040600070406ULL
 

@@ -35,7 +35,7 @@ enum vreg {
 	VREG_CSTAR,
 	VREG_SFMASK,
 	VREG_KERNEL_GS_BASE,
-	VREG_CPL, /* read only: current privilege level, 0..3 */
+	VREG_CPL,       /* read only: current privilege level, 0..3 */
 	VREG_CODE_BITS, /* read only: default size of the code segment: 16, 32 or 64 */
 	VREG_XCR0, /* in the register itself while the vcpu is loaded; also kept in vcpu->xcr0 by reg_set */
 	VREG_TSC_AUX, /* for RDTSCP and RDPID; the guest writes it without an exit if vm->policy lets it through */
