@@ -26,7 +26,7 @@ TEST_RUN = test/run --jobs '$(JOBS)' --build '$(BUILD)' $(if $(ONLY),--only '$(O
 # The tools come first, because some of these makefiles look at what is installed when they are read.
 test: ## run every test (`make test-fast`: those that need no emulator)
 	@tools/setup test
-	@$(TEST_RUN) check unit fuzz micro boot bench
+	@$(TEST_RUN) check unit fuzz products micro boot bench
 
 test-fast:
 	@tools/setup check

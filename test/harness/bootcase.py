@@ -84,8 +84,9 @@ class Boot:
 
 def iso(env, folder, boot):
     out = os.path.join(folder, "case.iso")
-    argv = ["tools/mkiso", "-o", out, "--elf", env.path(boot.elf), "--firmware",
-            "uefi" if boot.machine.firmware == "uefi" else "bios"]
+    argv = ["tools/mkiso", "-o", out, "--elf", env.path(boot.elf)]
+    if boot.machine.media == "cd":  # on a stick it must be fit for both
+        argv += ["--firmware", "uefi" if boot.machine.firmware == "uefi" else "bios"]
     if boot.options:
         argv += ["--cmdline", boot.options]
     if boot.image:

@@ -115,12 +115,14 @@ def command(argv, log, timeout, env=None, cwd=None):
             children.stop(child)
 
 
+# The jobs of the make that may have called us are not ours to share.
+CLEAN_MAKE = {name: "" for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
+
+
 def make(env, target, log, jobs=None, timeout=3600):
     """Runs a make target; returns True if it succeeded."""
-    # The jobs of the make that may have called us are not ours to share.
-    clean = {name: "" for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
     return command(["make", "--no-print-directory", "-k", "-j%d" % (jobs or env.jobs), "BUILD=" + env.build,
-                    target], log, timeout * env.scale, env=clean) == 0
+                    target], log, timeout * env.scale, env=CLEAN_MAKE) == 0
 
 
 def tail(path, lines=15):

@@ -36,6 +36,8 @@ class Machine:
     mem: int = 512  # MiB
     strict: bool = False  # Bochs: MSRs that the model does not know fault
     icount: bool = False  # QEMU: one tick of the TSC is one instruction
+    board: str = "q35"  # QEMU: -machine
+    media: str = "cd"  # "cd", or QEMU: "disk", "usb": the ISO written to one
     extra: tuple = ()  # QEMU: more arguments; Bochs: more lines
 
     @property
@@ -141,11 +143,16 @@ class Running:
         m = self.machine
         ours, theirs = socket.socketpair()
         mon_ours, mon_theirs = socket.socketpair()
-        argv = ["qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-cpu", m.model, "-nodefaults", "-no-user-config",
+        argv = ["qemu-system-x86_64", "-accel", "tcg", "-machine", m.board, "-cpu", m.model, "-nodefaults", "-no-user-config",
                 "-display", "none", "-vga", "std",
                 "-chardev", "socket,id=com1,fd=%d" % theirs.fileno(), "-serial", "chardev:com1",
-                "-chardev", "socket,id=mon,fd=%d" % mon_theirs.fileno(), "-mon", "chardev=mon,mode=control",
-                "-drive", "if=none,id=cd,media=cdrom,readonly=on,file=" + iso, "-device", "ide-cd,drive=cd,bus=ide.0"]
+                "-chardev", "socket,id=mon,fd=%d" % mon_theirs.fileno(), "-mon", "chardev=mon,mode=control"]
+        if m.media == "cd":
+            argv += ["-drive", "if=none,id=iso,media=cdrom,readonly=on,file=" + iso, "-device", "ide-cd,drive=iso,bus=ide.0"]
+        else:
+            argv += ["-drive", "if=none,id=iso,format=raw,snapshot=on,file=" + iso]
+            argv += {"disk": ["-device", "ide-hd,drive=iso,bus=ide.0"],
+                     "usb": ["-device", "qemu-xhci", "-device", "usb-storage,drive=iso"]}[m.media]
         if m.mem > 8192:
             # More than this host has: a sparse file.
             ram = os.path.join(self.folder, "ram")

@@ -3,6 +3,7 @@
 import glob
 import os
 import re
+import shutil
 
 from harness import bench, bootcase, core, micro
 from harness.core import Broken, Case, Failure
@@ -123,11 +124,38 @@ def check_cases(_env):
     return [Case("check/" + name, check(name), wide=True) for name in CHECKS]
 
 
+# ---- The build ----
+
+def products_cases(_env):
+    """Two clean builds of one commit, in different folders, are the same bytes; clang builds it too."""
+    def reproducible(env, folder):
+        isos = []
+        for where in ("one", "another/one"):
+            build, log = os.path.join(folder, where), os.path.join(folder, "make.txt")
+            if core.command(["make", "--no-print-directory", "-j%d" % env.jobs, "BUILD=" + build, "iso"], log, 1800 * env.scale,
+                            env=core.CLEAN_MAKE) != 0:
+                raise Failure("make iso failed", log)
+            isos.append(os.path.join(build, "havoc.iso"))
+        if core.command(["cmp"] + isos, os.path.join(folder, "cmp.txt"), 60) != 0:
+            raise Failure("two builds differ", os.path.join(folder, "cmp.txt"))
+        for build in ("one", "another"):
+            shutil.rmtree(os.path.join(folder, build))
+
+    def clang(env, folder):
+        build, log = os.path.join(folder, "build"), os.path.join(folder, "make.txt")
+        if core.command(["make", "--no-print-directory", "-j%d" % env.jobs, "BUILD=" + build, "CC=clang",
+                         os.path.join(build, "havoc-bare.elf")], log, 1800 * env.scale, env=core.CLEAN_MAKE) != 0:
+            raise Failure("make CC=clang failed", log)
+        shutil.rmtree(build)
+    return [Case("products/reproducible", reproducible, wide=True), Case("products/clang", clang, wide=True)]
+
+
 SUITES = {
     "check": check_cases,
     "unit": unit_cases,
     "fuzz": fuzz_cases,
     "micro": micro.cases,
+    "products": products_cases,
     "boot": bootcase.cases,
     "bench": bench.cases,
 }
