@@ -82,7 +82,7 @@ static void draw_line(const struct fb *fb, u8 *at, unsigned bits)
 static void draw_line_32(const struct fb *fb, u8 *at, unsigned bits)
 {
 	for (unsigned x = 0; x < CELL_WIDTH; x++)
-		dot(at + 4 * x, 4, fb->ink & -(bits >> (CELL_WIDTH - 1 - x) & 1));
+		dot(at + (size_t)4 * x, 4, fb->ink & -(bits >> (CELL_WIDTH - 1 - x) & 1));
 }
 
 static void fbcon_draw(struct screen *s, unsigned row, unsigned col, u8 c)
@@ -91,7 +91,7 @@ static void fbcon_draw(struct screen *s, unsigned row, unsigned col, u8 c)
 	const u8 *glyph =
 		font_rows[c >= FONT_FIRST && c <= FONT_LAST ? c - FONT_FIRST : '?' - FONT_FIRST];
 	u8 *at = fb->mem + (u64)row * CELL_HEIGHT * fb->scale * fb->pitch +
-		 col * CELL_WIDTH * fb->scale * fb->bytes;
+		 (u64)col * CELL_WIDTH * fb->scale * fb->bytes;
 
 	for (unsigned y = 0; y < CELL_HEIGHT; y++) {
 		unsigned r = font_row_of[y];

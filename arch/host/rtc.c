@@ -70,7 +70,7 @@ static s64 days_since_1970(s64 year, unsigned month, unsigned day)
 s64 rtc_read_ns(void)
 {
 	struct rtc_time t, again;
-	unsigned year, hour;
+	unsigned year, hour, seconds;
 	u8 b = cmos_read(RTC_B);
 	bool binary = b & RTC_B_BINARY;
 
@@ -90,7 +90,8 @@ s64 rtc_read_ns(void)
 		year += value(t.century, binary) * 100;
 	else
 		year += year < 70 ? 2000 : 1900;
+	seconds = (hour * 60 + value(t.min, binary)) * 60 + value(t.sec, binary);
 	return (days_since_1970(year, value(t.month, binary), value(t.day, binary)) * 86400 +
-		hour * 3600 + value(t.min, binary) * 60 + value(t.sec, binary)) *
+		seconds) *
 	       1000000000;
 }

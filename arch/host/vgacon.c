@@ -16,7 +16,7 @@
 
 static volatile u16 *vga_cell(struct screen *s, unsigned row, unsigned col)
 {
-	return s->vga + row * s->cols + col;
+	return s->vga + (size_t)row * s->cols + col;
 }
 
 static void vgacon_draw(struct screen *s, unsigned row, unsigned col, u8 c)

@@ -10,6 +10,8 @@
 
 #include "input.h"
 
+static const u8 signature[8] = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '};
+
 #define BASE 0x10000u
 
 struct memory {
@@ -52,7 +54,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	INVARIANT(m.mem);
 	memcpy(m.mem, data, size);
 	memcpy(rsdp, data, sizeof(rsdp));
-	memcpy(rsdp, "RSD PTR ", 8);
+	memcpy(rsdp, signature, sizeof(signature));
 	for (unsigned i = 0; i < ACPI_RSDP_MIN; i++)
 		sum = (u8)(sum + rsdp[i]);
 	rsdp[8] = (u8)(rsdp[8] - sum);

@@ -14,6 +14,8 @@
 
 #include "arch/host/acpi_tables.h"
 
+static const u8 signature[8] = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '};
+
 #define MEM_SIZE 0x200000u
 
 static u8 mem[MEM_SIZE];
@@ -93,7 +95,7 @@ static void table_done(u32 pa)
 static void make_rsdp(u8 *p, u8 revision, u32 rsdt, u64 xsdt)
 {
 	memset(p, 0, ACPI_RSDP_MAX);
-	memcpy(p, "RSD PTR ", 8);
+	memcpy(p, signature, sizeof(signature));
 	p[15] = revision;
 	w32(p + 16, rsdt);
 	fix_sum(p, 20, 8);

@@ -98,6 +98,9 @@ static int parse(size_t max)
 	return ret;
 }
 
+static const u8 rsdp_old[20] = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' ', 1, 'B',
+				'O', 'C', 'H', 'S', ' ', 0,   1,   2,   3, 4};
+
 static void test_grub_bios(void **state)
 {
 	size_t at;
@@ -123,7 +126,7 @@ static void test_grub_bios(void **state)
 	used += 10;
 	tag_end(at);
 	at = tag(14);
-	memcpy(list + used, "RSD PTR xBOCHS \0abcd", 20);
+	memcpy(list + used, rsdp_old, sizeof(rsdp_old));
 	used += 20;
 	tag_end(at);
 	at = tag(21);
