@@ -32,6 +32,9 @@ static void sweep(u64 page, u32 value)
 	for (offset = 0; offset < 0x1000; offset++) {
 		u64 at = page + offset;
 
+		/* Each register, and enough of what lies between them. */
+		if (offset % 16 && offset % 7)
+			continue;
 		(void)read8(at);
 		(void)read16(at);
 		(void)read32(at);
