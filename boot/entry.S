@@ -227,7 +227,7 @@ message_magic:
 message_align:
 	.asciz "havoc: not loaded at a multiple of 2 MiB: use GRUB 2.02 or later\r\n"
 message_cpu:
-	.asciz "havoc: this CPU has no 64-bit mode or no NX: Havoc needs a 64-bit CPU with VT-x or AMD-V\r\n"
+	.asciz "havoc: this CPU has no 64-bit mode or no NX: turn on NX (Execute Disable) in the firmware setup, or take another machine\r\n"
 
 	/* ---- Early page tables; paging.c replaces them. ------------------------------------------ */
 	.section .bss.page, "aw", @nobits

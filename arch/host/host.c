@@ -7,6 +7,7 @@
 
 #include <arch/insn.h>
 #include <vmm/assert.h>
+#include <vmm/config.h>
 #include <vmm/errno.h>
 #include <vmm/host.h>
 #include <vmm/log.h>
@@ -23,6 +24,7 @@ void host_init(u64 load_delta, u64 entry_tsc)
 
 	host.load_delta = load_delta;
 	host.entry_tsc = entry_tsc;
+	host.on_error = END_HALT; /* until the options are known */
 	host.cpu.deadline = HOST_TIMER_OFF;
 	host.cpu.console_poll = HOST_TIMER_OFF;
 	host.phys_bits = 36;

@@ -173,7 +173,9 @@ struct trap_frame {
 void trap_dispatch(struct trap_frame *f);
 _Noreturn void panic_trap(const struct trap_frame *f);
 
-extern const u8 trap_stubs[]; /* TRAP_STUB_SIZE bytes for each vector */
+/* Entry points of trap.S: the exceptions', then the interrupts', each of the size below. */
+extern const u8 trap_stubs[], irq_stubs[];
 #define TRAP_STUB_SIZE 16
+#define IRQ_STUB_SIZE  8
 
 #endif

@@ -29,7 +29,9 @@ static const u8 ist_of_vector[32] = {
 static void idt_fill(struct pcpu *cpu)
 {
 	for (unsigned v = 0; v < IRQ_VECTORS; v++) {
-		u64 entry = (u64)trap_stubs + (u64)v * TRAP_STUB_SIZE;
+		u64 entry = v < IRQ_VECTOR_FIRST ?
+				    (u64)trap_stubs + (u64)v * TRAP_STUB_SIZE :
+				    (u64)irq_stubs + (u64)(v - IRQ_VECTOR_FIRST) * IRQ_STUB_SIZE;
 
 		cpu->idt[v] = (struct idt_gate){
 			.offset_low = (u16)entry,

@@ -28,6 +28,9 @@ void irq_init(void)
 	outb(PIC_SLAVE_DATA, 0xff);
 	lapic_init();
 	ioapic_init();
+	log_debug("local APIC %u: %s, timer: %s; I/O APICs: %u", host.lapic.id,
+		  host.lapic.mmio ? "xAPIC" : "x2APIC",
+		  host.lapic.deadline_mode ? "TSC deadline" : "one-shot", host.ioapics);
 }
 
 /* The nearer of what was asked for and the next look at the console. */

@@ -74,6 +74,8 @@ s64 rtc_read_ns(void)
 	u8 b = cmos_read(RTC_B);
 	bool binary = b & RTC_B_BINARY;
 
+	if (cmos_read(RTC_A) == 0xff) /* there is none */
+		return 0;
 	rtc_read_raw(&t);
 	for (unsigned n = 0; n < 4; n++) {
 		rtc_read_raw(&again);

@@ -6,16 +6,17 @@
  */
 #include <arch/layout.h>
 
-#define STUB_SIZE 16
-
+#define TRAP_STUB_SIZE 16 /* as in host.h */
+#define IRQ_STUB_SIZE  8
+#define TRAPS	       32
 
 	.text
 	.globl trap_stubs
-	.balign STUB_SIZE
+	.balign 16
 trap_stubs:
 	.set vector, 0
-	.rept 256
-	.balign STUB_SIZE
+	.rept TRAPS
+	.balign TRAP_STUB_SIZE
 	/* #DF, #TS, #NP, #SS, #GP, #PF, #AC, #CP, #VC and #SX push an error code themselves. */
 	.ifeq (vector == 8) | ((vector >= 10) & (vector <= 14)) | (vector == 17) | (vector == 21) | \
 		(vector == 29) | (vector == 30)
@@ -26,7 +27,20 @@ trap_stubs:
 	.set vector, vector + 1
 	.endr
 
+	/* Interrupts: all 224, and small. The byte's sign is extended; only the byte counts. */
+	.globl irq_stubs
 	.balign 16
+irq_stubs:
+	.rept 256 - TRAPS
+	.balign IRQ_STUB_SIZE
+	.byte 0x6a, vector		/* push imm8 */
+	jmp trap_irq
+	.set vector, vector + 1
+	.endr
+
+	.balign 16
+trap_irq:
+	push (%rsp)			/* where an exception has its error code */
 	.type trap_common, @function
 trap_common:
 	push %rax
