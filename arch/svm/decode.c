@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Turns the exit fields of a VMCB into a struct vm_exit, by a const table with a row per exit code. Pure, fuzzed: it
- * sees a VMCB and the CPU's features, nothing else. Called by svm_run() after every exit, so the usual kinds are quick.
+ * sees a VMCB and the CPU's features, nothing else. The exits that are many go through svm_decode_quick() in svm.h, with the same result.
  *
  * APM vol. 2 "#VMEXIT", "IOIO Intercepts", "Decode Assists", "Nested Paging", appendix "SVM Intercept Exit Codes".
  */
@@ -9,58 +9,43 @@
 
 #include "svm.h"
 
-/* How a row's exit is filled in, beyond its kind. */
-enum form {
-	FORM_PLAIN,
-	FORM_INSN, /* an instruction's exit: nRIP is valid where the CPU has it */
-	FORM_IO,
-	FORM_MSR,
-	FORM_CR,
-	FORM_EXC,
-};
-
-struct row {
-	u8 kind;
-	u8 form;
-};
-
-static const struct row rows[SVM_EXIT_CODES] = {
-	[SVM_EXIT_CR_READ... SVM_EXIT_CR_WRITE + 15] = {EXIT_CR, FORM_CR},
-	[SVM_EXIT_DR_READ... SVM_EXIT_DR_WRITE + 15] = {EXIT_DR, FORM_INSN},
-	[SVM_EXIT_EXC... SVM_EXIT_EXC + 31] = {EXIT_EXCEPTION, FORM_EXC},
-	[SVM_EXIT_INTR] = {EXIT_EXT_INTR, FORM_PLAIN},
-	[SVM_EXIT_NMI] = {EXIT_NMI, FORM_PLAIN},
-	[SVM_EXIT_SMI] = {EXIT_NONE, FORM_PLAIN}, /* taken at STGI */
-	[SVM_EXIT_INIT] = {EXIT_INIT, FORM_PLAIN},
-	[SVM_EXIT_VINTR] = {EXIT_INTR_WINDOW, FORM_PLAIN},
-	[SVM_EXIT_CR0_SEL] = {EXIT_CR, FORM_CR},
-	[SVM_EXIT_CR0_SEL + 1 ... SVM_EXIT_RDTSC - 1] = {EXIT_UNKNOWN, FORM_PLAIN},
-	[SVM_EXIT_RDTSC] = {EXIT_RDTSC, FORM_INSN},
-	[SVM_EXIT_RDPMC] = {EXIT_RDPMC, FORM_INSN},
-	[SVM_EXIT_RDPMC + 1 ... SVM_EXIT_CPUID - 1] = {EXIT_UNKNOWN, FORM_PLAIN},
-	[SVM_EXIT_CPUID] = {EXIT_CPUID, FORM_INSN},
-	[SVM_EXIT_RSM] = {EXIT_UNDEFINED, FORM_PLAIN},
-	[SVM_EXIT_IRET] = {EXIT_NONE, FORM_PLAIN}, /* event.c */
-	[SVM_EXIT_IRET + 1] = {EXIT_UNKNOWN, FORM_PLAIN},
-	[SVM_EXIT_INVD] = {EXIT_WBINVD, FORM_INSN},
-	[SVM_EXIT_PAUSE] = {EXIT_PAUSE, FORM_INSN},
-	[SVM_EXIT_HLT] = {EXIT_HLT, FORM_INSN},
-	[SVM_EXIT_INVLPG] = {EXIT_INVLPG, FORM_INSN},
-	[SVM_EXIT_INVLPGA] = {EXIT_UNDEFINED, FORM_PLAIN},
-	[SVM_EXIT_IOIO] = {EXIT_IO, FORM_IO},
-	[SVM_EXIT_MSR] = {EXIT_RDMSR, FORM_MSR},
-	[SVM_EXIT_TASK] = {EXIT_TASK_SWITCH, FORM_PLAIN},
-	[SVM_EXIT_FERR_FREEZE] = {EXIT_UNKNOWN, FORM_PLAIN},
-	[SVM_EXIT_SHUTDOWN] = {EXIT_TRIPLE_FAULT, FORM_PLAIN},
-	[SVM_EXIT_VMRUN] = {EXIT_UNDEFINED, FORM_PLAIN},
-	[SVM_EXIT_VMMCALL] = {EXIT_HYPERCALL, FORM_INSN},
-	[SVM_EXIT_VMLOAD... SVM_EXIT_SKINIT] = {EXIT_UNDEFINED, FORM_PLAIN},
-	[SVM_EXIT_RDTSCP] = {EXIT_RDTSC, FORM_INSN},
-	[SVM_EXIT_ICEBP] = {EXIT_UNKNOWN, FORM_PLAIN},
-	[SVM_EXIT_WBINVD] = {EXIT_WBINVD, FORM_INSN},
-	[SVM_EXIT_MONITOR... SVM_EXIT_MWAIT_COND] = {EXIT_MONITOR, FORM_INSN},
-	[SVM_EXIT_XSETBV] = {EXIT_XSETBV, FORM_INSN},
-	[SVM_EXIT_RDPRU] = {EXIT_UNDEFINED, FORM_PLAIN},
+const struct svm_exit_row svm_exit_rows[SVM_EXIT_CODES] = {
+	[SVM_EXIT_CR_READ... SVM_EXIT_CR_WRITE + 15] = {EXIT_CR, SVM_FORM_OTHER},
+	[SVM_EXIT_DR_READ... SVM_EXIT_DR_WRITE + 15] = {EXIT_DR, SVM_FORM_INSN},
+	[SVM_EXIT_EXC... SVM_EXIT_EXC + 31] = {EXIT_EXCEPTION, SVM_FORM_OTHER},
+	[SVM_EXIT_INTR] = {EXIT_EXT_INTR, SVM_FORM_OTHER},
+	[SVM_EXIT_NMI] = {EXIT_NMI, SVM_FORM_OTHER},
+	[SVM_EXIT_SMI] = {EXIT_NONE, SVM_FORM_OTHER}, /* taken at STGI */
+	[SVM_EXIT_INIT] = {EXIT_INIT, SVM_FORM_OTHER},
+	[SVM_EXIT_VINTR] = {EXIT_INTR_WINDOW, SVM_FORM_OTHER},
+	[SVM_EXIT_CR0_SEL] = {EXIT_CR, SVM_FORM_OTHER},
+	[SVM_EXIT_CR0_SEL + 1 ... SVM_EXIT_RDTSC - 1] = {EXIT_UNKNOWN, SVM_FORM_OTHER},
+	[SVM_EXIT_RDTSC] = {EXIT_RDTSC, SVM_FORM_INSN},
+	[SVM_EXIT_RDPMC] = {EXIT_RDPMC, SVM_FORM_INSN},
+	[SVM_EXIT_RDPMC + 1 ... SVM_EXIT_CPUID - 1] = {EXIT_UNKNOWN, SVM_FORM_OTHER},
+	[SVM_EXIT_CPUID] = {EXIT_CPUID, SVM_FORM_INSN},
+	[SVM_EXIT_RSM] = {EXIT_UNDEFINED, SVM_FORM_OTHER},
+	[SVM_EXIT_IRET] = {EXIT_NONE, SVM_FORM_OTHER}, /* event.c */
+	[SVM_EXIT_IRET + 1] = {EXIT_UNKNOWN, SVM_FORM_OTHER},
+	[SVM_EXIT_INVD] = {EXIT_WBINVD, SVM_FORM_INSN},
+	[SVM_EXIT_PAUSE] = {EXIT_PAUSE, SVM_FORM_INSN},
+	[SVM_EXIT_HLT] = {EXIT_HLT, SVM_FORM_INSN},
+	[SVM_EXIT_INVLPG] = {EXIT_INVLPG, SVM_FORM_INSN},
+	[SVM_EXIT_INVLPGA] = {EXIT_UNDEFINED, SVM_FORM_OTHER},
+	[SVM_EXIT_IOIO] = {EXIT_IO, SVM_FORM_IO},
+	[SVM_EXIT_MSR] = {EXIT_RDMSR, SVM_FORM_OTHER},
+	[SVM_EXIT_TASK] = {EXIT_TASK_SWITCH, SVM_FORM_OTHER},
+	[SVM_EXIT_FERR_FREEZE] = {EXIT_UNKNOWN, SVM_FORM_OTHER},
+	[SVM_EXIT_SHUTDOWN] = {EXIT_TRIPLE_FAULT, SVM_FORM_OTHER},
+	[SVM_EXIT_VMRUN] = {EXIT_UNDEFINED, SVM_FORM_OTHER},
+	[SVM_EXIT_VMMCALL] = {EXIT_HYPERCALL, SVM_FORM_INSN},
+	[SVM_EXIT_VMLOAD... SVM_EXIT_SKINIT] = {EXIT_UNDEFINED, SVM_FORM_OTHER},
+	[SVM_EXIT_RDTSCP] = {EXIT_RDTSC, SVM_FORM_INSN},
+	[SVM_EXIT_ICEBP] = {EXIT_UNKNOWN, SVM_FORM_OTHER},
+	[SVM_EXIT_WBINVD] = {EXIT_WBINVD, SVM_FORM_INSN},
+	[SVM_EXIT_MONITOR... SVM_EXIT_MWAIT_COND] = {EXIT_MONITOR, SVM_FORM_INSN},
+	[SVM_EXIT_XSETBV] = {EXIT_XSETBV, SVM_FORM_INSN},
+	[SVM_EXIT_RDPRU] = {EXIT_UNDEFINED, SVM_FORM_OTHER},
 };
 
 /* Exceptions that push an error code: APM vol. 2 "Vectors". Those of the debug and x87 classes do not. */
@@ -68,36 +53,16 @@ static const struct row rows[SVM_EXIT_CODES] = {
 	(BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) |       \
 	 BIT(VEC_AC) | BIT(VEC_CP) | BIT(29) | BIT(30))
 
-static u8 insn_length(const struct vmcb *c, u64 next)
+static void decode_string_io(const struct svm_caps *caps, u64 info, struct exit_io *io)
 {
-	u64 len = next - c->save.rip;
+	u8 addr = (u8)field_get(SVM_IO_ADDR_SIZE, info);
 
-	return len <= EXIT_INSN_MAX ? (u8)len : 0;
-}
-
-static void decode_io(const struct vmcb *c, const struct svm_caps *caps, struct vm_exit *exit)
-{
-	u64 info = c->exitinfo1;
-
-	exit->insn_len = insn_length(c, c->exitinfo2);
-	exit->io = (struct exit_io){
-		.port = (u16)(info >> 16),
-		.size = (u8)field_get(SVM_IO_SIZE, info),
-		.in = info & SVM_IO_IN,
-	};
-	/* Exactly one bit is set; what the size of a malformed one is does not matter, but it is one. */
-	if (unlikely(exit->io.size != 1 && exit->io.size != 2 && exit->io.size != 4))
-		exit->io.size = 1;
-	if (unlikely(info & SVM_IO_STRING)) {
-		u8 addr = (u8)field_get(SVM_IO_ADDR_SIZE, info);
-
-		exit->io.string = true;
-		exit->io.rep = info & SVM_IO_REP;
-		exit->io.addr_size = addr == 1 || addr == 2 || addr == 4 ? addr * 2 : 0;
-		exit->io.seg = caps->decode_assists ? (u8)field_get(SVM_IO_SEG, info) : 0xff;
-		if (exit->io.seg > VSEG_GS)
-			exit->io.seg = 0xff;
-	}
+	io->string = true;
+	io->rep = info & SVM_IO_REP;
+	io->addr_size = addr == 1 || addr == 2 || addr == 4 ? addr * 2 : 0;
+	io->seg = caps->decode_assists ? (u8)field_get(SVM_IO_SEG, info) : 0xff;
+	if (io->seg > VSEG_GS)
+		io->seg = 0xff;
 }
 
 static void decode_cr(const struct vmcb *c, const struct svm_caps *caps, struct vm_exit *exit)
@@ -182,49 +147,47 @@ static void decode_vectoring(u64 info, struct event *out)
 	}
 }
 
-static void decode_rare(const struct vmcb *c, const struct svm_caps *caps, struct vm_exit *exit)
+static void decode_row(const struct vmcb *c, const struct svm_caps *caps, struct vm_exit *exit)
 {
-	if (c->exitcode == SVM_EXIT_NPF)
+	const struct svm_exit_row *row = &svm_exit_rows[c->exitcode];
+
+	exit->kind = row->kind;
+	switch (row->kind) {
+	case EXIT_IO:
+		svm_decode_io(c, exit);
+		if (c->exitinfo1 & SVM_IO_STRING)
+			decode_string_io(caps, c->exitinfo1, &exit->io);
+		return;
+	case EXIT_EXCEPTION:
+		decode_exception(c, exit);
+		return;
+	case EXIT_CR:
+		decode_cr(c, caps, exit);
+		break;
+	case EXIT_RDMSR:
+		if (c->exitinfo1 & 1)
+			exit->kind = EXIT_WRMSR;
+		break;
+	default:
+		if (row->form != SVM_FORM_INSN)
+			return;
+	}
+	if (caps->nrips)
+		exit->insn_len = svm_length_to(c, c->nrip);
+}
+
+void svm_decode(const struct vmcb *c, const struct svm_caps *caps, struct vm_exit *exit)
+{
+	svm_decode_common(c, exit);
+	/* What lies there with the valid bit clear may be stale. */
+	if (c->exitintinfo & SVM_EVENT_VALID)
+		decode_vectoring(c->exitintinfo, &exit->vectoring);
+	if (c->exitcode < SVM_EXIT_CODES)
+		decode_row(c, caps, exit);
+	else if (c->exitcode == SVM_EXIT_NPF)
 		decode_npf(c, caps, exit);
 	else if ((u32)c->exitcode == SVM_EXIT_INVALID)
 		exit->kind = EXIT_ENTRY_FAILED;
 	else
 		exit->kind = EXIT_UNKNOWN;
-}
-
-void svm_decode(const struct vmcb *c, const struct svm_caps *caps, struct vm_exit *exit)
-{
-	u64 code = c->exitcode;
-	const struct row *row;
-
-	exit->raw = code;
-	exit->insn_len = 0;
-	exit->insn_count = 0;
-	exit->vector = 0;
-	exit->vectoring.type = EVENT_NONE;
-	/* What lies there with the valid bit clear may be stale. */
-	if (unlikely(c->exitintinfo & SVM_EVENT_VALID))
-		decode_vectoring(c->exitintinfo, &exit->vectoring);
-	if (unlikely(code >= SVM_EXIT_CODES)) {
-		decode_rare(c, caps, exit);
-		return;
-	}
-	row = &rows[code];
-	exit->kind = row->kind;
-	if (row->form == FORM_PLAIN)
-		return;
-	if (row->form == FORM_IO) {
-		decode_io(c, caps, exit);
-		return;
-	}
-	if (row->form == FORM_EXC) {
-		decode_exception(c, exit);
-		return;
-	}
-	if (caps->nrips)
-		exit->insn_len = insn_length(c, c->nrip);
-	if (row->form == FORM_CR)
-		decode_cr(c, caps, exit);
-	else if (row->form == FORM_MSR && c->exitinfo1 & 1)
-		exit->kind = EXIT_WRMSR;
 }

@@ -35,8 +35,7 @@ void svm_advance(struct vcpu *v, unsigned len)
 	u64 rip = c->save.rip + len;
 	u64 rflags = c->save.rflags;
 
-	if (unlikely(!(c->save.efer & EFER_LMA) ||
-		     !(svm_attr_to_vmx(c->save.cs.attr) & SEG_ATTR_L)))
+	if (unlikely(!svm_in_64bit_code(c)))
 		rip = (u32)rip;
 	c->save.rip = rip;
 	c->int_shadow = 0;
@@ -127,6 +126,7 @@ void svm_inject(struct vcpu *v, const struct event *event)
 		hv_assert(event->type == EVENT_NMI);
 	}
 	s->vmcb->eventinj = inject;
+	s->entry_work = true;
 }
 
 /* ---- Windows ------------------------------------------------------------------------------ */

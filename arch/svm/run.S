@@ -1,15 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * void svm_enter(u64 *gpr, hpa_t vmcb, hpa_t host)
+ * void svm_enter(struct vcpu *v, struct svm_vcpu *s, struct vm_exit *exit)
  *
- * Into the guest and back. Called by svm_run() with interrupts off; struct vcpu's gpr[] has x86 encoding order.
+ * Into the guest, back, and on to svm_exited() with the same arguments. Tail-called by svm_run() with interrupts off. Offsets are asserted
+ * in svm.h.
  *
  * GIF is 0 from before the first guest value is in a register until the host's own are back: only then can an NMI use the host's
  * TSS. RFLAGS.IF is 1 at VMRUN because with V_INTR_MASKING it is the host's IF that lets a physical interrupt end the guest's run;
  * none is taken here, GIF being 0. APM vol. 2 "Global Interrupt Flag, STGI and CLGI Instructions", "Physical (INTR) Interrupt
  * Masking in EFLAGS".
  */
-#define GPR(n) (8 * (n))
+/* struct vcpu */
+#define GPR(n)	  (8 * (n)) /* x86 encoding order; RSP is the VMCB's */
+#define V_BACKEND 0x98
+
+/* struct svm_vcpu */
+#define S_VMCB	  0
+#define S_VMCB_PA 8
+#define S_HOST_PA 16
+
+/* struct vmcb */
+#define C_CLEAN 0x0c0
+#define C_RAX	0x5f8
+
+#define CLEAN_ALL 0x3ff
 
 	.text
 	.globl	svm_enter
@@ -23,9 +37,12 @@ svm_enter:
 	push	%r15
 	push	%rdx
 	push	%rdi
+	mov	S_VMCB(%rsi), %rcx
+	mov	GPR(0)(%rdi), %rax
+	mov	%rax, C_RAX(%rcx)
+	mov	S_VMCB_PA(%rsi), %rax
 	clgi
 	sti
-	mov	%rsi, %rax
 	vmload	%rax
 	mov	GPR(1)(%rdi), %rcx
 	mov	GPR(2)(%rdi), %rdx
@@ -47,15 +64,13 @@ svm_enter:
 	/* RAX, RSP and RFLAGS are the host's again, GIF is 0. */
 	vmsave	%rax
 	cli
-	mov	8(%rsp), %rax
-	vmload	%rax
-	mov	(%rsp), %rax
-	mov	%rcx, GPR(1)(%rax)
+	pop	%rax
+	mov	%rdi, GPR(7)(%rax)
+	mov	%rsi, GPR(6)(%rax)
 	mov	%rdx, GPR(2)(%rax)
+	mov	%rcx, GPR(1)(%rax)
 	mov	%rbx, GPR(3)(%rax)
 	mov	%rbp, GPR(5)(%rax)
-	mov	%rsi, GPR(6)(%rax)
-	mov	%rdi, GPR(7)(%rax)
 	mov	%r8, GPR(8)(%rax)
 	mov	%r9, GPR(9)(%rax)
 	mov	%r10, GPR(10)(%rax)
@@ -64,23 +79,29 @@ svm_enter:
 	mov	%r13, GPR(13)(%rax)
 	mov	%r14, GPR(14)(%rax)
 	mov	%r15, GPR(15)(%rax)
+	mov	%rax, %rdi
+	mov	V_BACKEND(%rdi), %rsi
+	pop	%rdx
+	mov	S_HOST_PA(%rsi), %rax
+	vmload	%rax
 	stgi
 
+	mov	S_VMCB(%rsi), %rcx
+	mov	C_RAX(%rcx), %rax
+	mov	%rax, GPR(0)(%rdi)
+	movl	$CLEAN_ALL, C_CLEAN(%rcx)
 	/* What the guest left in registers that nobody overwrites soon is not for speculation to use. */
-	xor	%esi, %esi
-	xor	%edi, %edi
 	xor	%r8d, %r8d
 	xor	%r9d, %r9d
 	xor	%r10d, %r10d
 	xor	%r11d, %r11d
-	add	$16, %rsp
 	pop	%r15
 	pop	%r14
 	pop	%r13
 	pop	%r12
 	pop	%rbx
 	pop	%rbp
-	ret
+	jmp	svm_exited
 	.size	svm_enter, . - svm_enter
 
 	.section .note.GNU-stack, "", @progbits

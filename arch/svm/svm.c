@@ -297,12 +297,14 @@ static bool before_entry(struct vcpu *v, struct vm_exit *exit)
 	return true;
 }
 
-static void after_exit(struct svm_vcpu *s, struct vm_exit *exit)
+/* The other end of before_entry(). */
+static void after_entry(struct svm_vcpu *s, struct vm_exit *exit)
 {
+	s->vmcb->eventinj = 0;
 	s->vmcb->tlb_control = SVM_TLB_NOTHING;
+	s->entry_work = s->windows & WINDOW_NMI;
 	if (s->step)
 		svm_step_finish(s, exit);
-	s->entry_work = s->windows & WINDOW_NMI;
 }
 
 static void entry_refused(struct vcpu *v, struct vm_exit *exit)
@@ -318,41 +320,78 @@ static void entry_refused(struct vcpu *v, struct vm_exit *exit)
 	check_failed(v, exit);
 }
 
-/* Exits that the back end itself has something to do for. */
-static void own_exit(struct vcpu *v, struct vm_exit *exit)
+/* What is to be done for an exit before core sees it. */
+static void own_exit(struct vcpu *v, struct svm_vcpu *s, struct vm_exit *exit)
 {
-	struct svm_vcpu *s = svm_of(v);
-
-	if (exit->kind == EXIT_EXCEPTION && exit->exc.vector == VEC_MC)
-		host_panic("the CPU reported a machine check while guest %s ran", v->vm->name);
-	if (exit->kind == EXIT_ENTRY_FAILED)
+	if (exit->vectoring.type == EVENT_NMI)
+		svm_nmi_undo(s);
+	switch (exit->kind) {
+	case EXIT_EXT_INTR:
+		/* The one window in which the host's handlers run. */
+		sti_nop_cli();
+		break;
+	case EXIT_NONE:
+		if (exit->raw == SVM_EXIT_IRET)
+			svm_iret_intercepted(s);
+		break;
+	case EXIT_EXCEPTION:
+		if (exit->exc.vector == VEC_MC)
+			host_panic("the CPU reported a machine check while guest %s ran",
+				   v->vm->name);
+		break;
+	case EXIT_ENTRY_FAILED:
 		entry_refused(v, exit);
-	else if (exit->raw == SVM_EXIT_IRET)
-		svm_iret_intercepted(s);
+		break;
+	default:
+		if (!s->caps.nrips && !exit->insn_len)
+			svm_find_length(v, exit);
+		break;
+	}
+}
+
+/* Not inline, and the last act of their callers: the usual entry and exit need no stack frame in C. */
+static __attribute__((noinline)) void exited_rest(struct vcpu *v, struct svm_vcpu *s,
+						  struct vm_exit *exit)
+{
+	svm_decode(s->vmcb, &s->caps, exit);
+	if (s->entry_work)
+		after_entry(s, exit);
+	own_exit(v, s, exit);
+}
+
+void svm_exited(struct vcpu *v, struct svm_vcpu *s, struct vm_exit *exit)
+{
+	if (unlikely(s->entry_work)) {
+		exited_rest(v, s, exit);
+		return;
+	}
+	switch (svm_decode_quick(s->vmcb, &s->caps, exit)) {
+	case SVM_DECODED:
+		break;
+	case SVM_DECODED_BUT_LENGTH:
+		svm_find_length(v, exit);
+		break;
+	default:
+		exited_rest(v, s, exit);
+		break;
+	}
+}
+
+static __attribute__((noinline)) void run_with_work(struct vcpu *v, struct svm_vcpu *s,
+						    struct vm_exit *exit)
+{
+	if (before_entry(v, exit))
+		svm_enter(v, s, exit);
 }
 
 static void svm_run(struct vcpu *v, unused u64 deadline, struct vm_exit *exit)
 {
 	struct svm_vcpu *s = svm_of(v);
-	struct vmcb *c = s->vmcb;
 
-	if (unlikely(s->entry_work) && !before_entry(v, exit))
-		return;
-	c->save.rax = v->gpr[GPR_RAX];
-	svm_enter(v->gpr, s->vmcb_pa, s->host_pa);
-	v->gpr[GPR_RAX] = c->save.rax;
-	c->clean = SVM_CLEAN_ALL;
-	c->eventinj = 0;
-	svm_decode(c, &s->caps, exit);
-	if (exit->kind == EXIT_EXT_INTR)
-		sti_nop_cli();
 	if (unlikely(s->entry_work))
-		after_exit(s, exit);
-	if (unlikely(exit->vectoring.type == EVENT_NMI))
-		svm_nmi_undo(s);
-	if (unlikely(exit->kind == EXIT_NONE || exit->kind == EXIT_EXCEPTION ||
-		     exit->kind == EXIT_ENTRY_FAILED))
-		own_exit(v, exit);
+		run_with_work(v, s, exit);
+	else
+		svm_enter(v, s, exit);
 }
 
 const struct backend_ops svm_backend = {

@@ -9,6 +9,7 @@
 #ifndef ARCH_SVM_H
 #define ARCH_SVM_H
 
+#include <arch/regs.h>
 #include <vmm/backend.h>
 #include <vmm/types.h>
 #include <vmm/vcpu.h>
@@ -334,7 +335,7 @@ struct svm_vcpu {
 
 	/*
 	 * Something is due at the next entry that most entries do not need: svm_run() looks at this one member.
-	 * Set with any of: flush, check, a WINDOW_NMI wish, another CPU.
+	 * Set with any of: flush, check, an injection, a WINDOW_NMI wish, another CPU.
 	 */
 	bool entry_work;
 	bool flush; /* drop this guest's translations */
@@ -366,6 +367,15 @@ struct svm_vcpu {
 static inline struct svm_vcpu *svm_of(struct vcpu *v)
 {
 	return v->backend;
+}
+
+#define SVM_SEG_L  BIT(9)
+#define SVM_SEG_DB BIT(10)
+
+/* APM vol. 2 "Code-Segment Descriptors": L counts in long mode only. */
+static inline bool svm_in_64bit_code(const struct vmcb *c)
+{
+	return c->save.efer & EFER_LMA && c->save.cs.attr & SVM_SEG_L;
 }
 
 static inline void svm_dirty(struct svm_vcpu *s, u32 clean_bits)
@@ -421,7 +431,81 @@ void svm_asid_prepare(struct svm_vcpu *s, struct svm_cpu *cpu);
 
 /* ---- decode.c (pure): raw exit to struct vm_exit ------------------------------------------- */
 
+/* How an exit code's exit is filled in, beyond its kind. */
+enum svm_exit_form {
+	SVM_FORM_INSN, /* an instruction's exit: nRIP is valid where the CPU has it */
+	SVM_FORM_IO,
+	SVM_FORM_OTHER,
+};
+
+struct svm_exit_row {
+	u8 kind;
+	u8 form;
+};
+
+extern const struct svm_exit_row svm_exit_rows[SVM_EXIT_CODES];
+
+/* Fills all of *exit that its kind has; insn_len may stay 0. */
 void svm_decode(const struct vmcb *c, const struct svm_caps *caps, struct vm_exit *exit);
+
+static inline void svm_decode_common(const struct vmcb *c, struct vm_exit *exit)
+{
+	exit->raw = c->exitcode;
+	exit->insn_len = 0;
+	exit->insn_count = 0;
+	exit->vector = 0;
+	exit->vectoring.type = EVENT_NONE;
+}
+
+static inline u8 svm_length_to(const struct vmcb *c, u64 next)
+{
+	u64 len = next - c->save.rip;
+
+	return likely(len <= EXIT_INSN_MAX) ? (u8)len : 0;
+}
+
+static inline void svm_decode_io(const struct vmcb *c, struct vm_exit *exit)
+{
+	u64 info = c->exitinfo1;
+
+	exit->insn_len = svm_length_to(c, c->exitinfo2);
+	exit->io.port = (u16)(info >> 16);
+	exit->io.in = info & SVM_IO_IN;
+	exit->io.string = false;
+	/* One of three bits is set, and its place is the size. */
+	exit->io.size = (u8)field_get(SVM_IO_SIZE, info);
+}
+
+/* How far svm_decode_quick() got. */
+enum svm_decoded { SVM_DECODED, SVM_DECODED_BUT_LENGTH, SVM_NOT_DECODED };
+
+/* The exits that are many, without a call: plain port I/O, and instructions that have no operands to tell. */
+static inline enum svm_decoded svm_decode_quick(const struct vmcb *c, const struct svm_caps *caps,
+						struct vm_exit *exit)
+{
+	u64 code = c->exitcode;
+	u8 form;
+
+	if (unlikely(c->exitintinfo & SVM_EVENT_VALID || code >= SVM_EXIT_CODES))
+		return SVM_NOT_DECODED;
+	form = svm_exit_rows[code].form;
+	if (form == SVM_FORM_IO) {
+		if (unlikely(c->exitinfo1 & SVM_IO_STRING))
+			return SVM_NOT_DECODED;
+		exit->kind = EXIT_IO;
+		svm_decode_common(c, exit);
+		svm_decode_io(c, exit);
+		return SVM_DECODED;
+	}
+	if (form != SVM_FORM_INSN)
+		return SVM_NOT_DECODED;
+	exit->kind = svm_exit_rows[code].kind;
+	svm_decode_common(c, exit);
+	if (!caps->nrips)
+		return SVM_DECODED_BUT_LENGTH;
+	exit->insn_len = svm_length_to(c, c->nrip);
+	return SVM_DECODED;
+}
 
 /* ---- check.c (pure): the rules of VMRUN ---------------------------------------------------- */
 
@@ -433,12 +517,28 @@ unsigned svm_check(const struct vmcb *c, const struct svm_caps *caps,
 
 void svm_dump(struct vcpu *v);
 
-/* ---- run.S ---------------------------------------------------------------------------------- */
+/* ---- length.c (pure) ------------------------------------------------------------------------ */
 
 /*
- * Enters the guest and returns at its exit, with GIF = 1 and interrupts off. Loads and stores all of gpr[] but RAX and RSP, which are
- * the VMCB's; switches what VMLOAD and VMSAVE switch.
+ * For a CPU without nRIP: finds out exit->insn_len, if the instruction that exited is a plain one in 64-bit code; else leaves it alone,
+ * and core fetches and decodes.
  */
-void svm_enter(u64 *gpr, hpa_t vmcb, hpa_t host);
+void svm_find_length(struct vcpu *v, struct vm_exit *exit);
+
+/* ---- run.S and svm.c -------------------------------------------------------------------------- */
+
+void svm_enter(struct vcpu *v, struct svm_vcpu *s, struct vm_exit *exit);
+/* run.S goes on to it after the exit, with GIF = 1 and interrupts off. */
+void svm_exited(struct vcpu *v, struct svm_vcpu *s, struct vm_exit *exit);
+
+_Static_assert(offsetof(struct svm_vcpu, vmcb) == 0 && offsetof(struct svm_vcpu, vmcb_pa) == 8 &&
+		       offsetof(struct svm_vcpu, host_pa) == 16,
+	       "run.S: S_VMCB, S_VMCB_PA, S_HOST_PA");
+_Static_assert(offsetof(struct vmcb, save.rax) == 0x5f8 && offsetof(struct vmcb, clean) == 0xc0,
+	       "run.S: C_RAX, C_CLEAN");
+_Static_assert(SVM_CLEAN_ALL == 0x3ff, "run.S: CLEAN_ALL");
+_Static_assert(offsetof(struct vcpu, gpr) == 0 && GPR_RSP == 4 &&
+		       offsetof(struct vcpu, backend) == 0x98,
+	       "run.S: GPR(), V_BACKEND");
 
 #endif

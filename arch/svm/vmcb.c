@@ -134,15 +134,11 @@ static u64 cpl_get(const struct vmcb *c)
 	return c->save.rflags & RFLAGS_VM ? 3 : c->save.cpl & 3;
 }
 
-#define SVM_ATTRIB_L  BIT(9)
-#define SVM_ATTRIB_DB BIT(10)
-
-/* APM vol. 2 "Code-Segment Descriptors": L counts in long mode only. */
 static u64 code_bits(const struct vmcb *c)
 {
-	if (c->save.cs.attr & SVM_ATTRIB_L && c->save.efer & EFER_LMA)
+	if (svm_in_64bit_code(c))
 		return 64;
-	return c->save.cs.attr & SVM_ATTRIB_DB ? 32 : 16;
+	return c->save.cs.attr & SVM_SEG_DB ? 32 : 16;
 }
 
 u64 svm_vmcb_reg_get(const struct svm_vcpu *s, enum vreg reg)

@@ -235,7 +235,8 @@ static void every_register_comes_back(unused void **state)
 	enum vreg reg;
 
 	for (reg = 0; reg < VREG_COUNT; reg++) {
-		if (reg == VREG_CPL || reg == VREG_XCR0 || reg == VREG_TSC_AUX || reg == VREG_EFER)
+		if (reg == VREG_CPL || reg == VREG_CODE_BITS || reg == VREG_XCR0 ||
+		    reg == VREG_TSC_AUX || reg == VREG_EFER)
 			continue;
 		set(reg, 0x10 | RFLAGS_ONE);
 		assert_int_equal(get(reg), 0x10 | RFLAGS_ONE);
@@ -347,6 +348,22 @@ static void cpl(unused void **state)
 	assert_int_equal(get(VREG_CPL), 0);
 }
 
+static void code_size(unused void **state)
+{
+	struct segment cs = {.attr = 0xa09b};
+
+	assert_int_equal(get(VREG_CODE_BITS), 16);
+	svm_seg_set(&v, VSEG_CS, &cs);
+	assert_int_equal(get(VREG_CODE_BITS), 16); /* L means nothing outside of long mode */
+	set(VREG_EFER, EFER_LME);
+	set(VREG_CR4, CR4_PAE);
+	set(VREG_CR0, CR0_PE | CR0_PG);
+	assert_int_equal(get(VREG_CODE_BITS), 64);
+	cs.attr = 0xc09b;
+	svm_seg_set(&v, VSEG_CS, &cs);
+	assert_int_equal(get(VREG_CODE_BITS), 32);
+}
+
 static bool allowed(const u8 *map, unsigned bit)
 {
 	return !(map[bit / 8] >> bit % 8 & 1);
@@ -405,6 +422,7 @@ int main(void)
 		cmocka_unit_test_setup(segments, setup),
 		cmocka_unit_test_setup(null_and_granular_segments, setup),
 		cmocka_unit_test_setup(cpl, setup),
+		cmocka_unit_test_setup(code_size, setup),
 		cmocka_unit_test_setup(msr_permissions, setup),
 	};
 
