@@ -239,7 +239,7 @@ static void test_pae(void **state)
 	expect_fault(0x456000, GWALK_READ, PFEC_P | PFEC_RSV);
 	map_pae(0x456000, 0, 0x9000 | ALL);
 	for (unsigned bit = 1; bit < 64; bit++) {
-		bool reserved = bit < 3 || (bit > 4 && bit < 9) || bit > 51;
+		bool reserved = bit < 3 || (bit > 5 && bit < 9) || bit > 51;
 
 		put64(0x3020, TABLE(1) | P | BIT(bit));
 		if (reserved)

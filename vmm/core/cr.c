@@ -60,10 +60,13 @@ static bool in_64bit_code(struct vcpu *v)
 	return vcpu_mode(v) == EMUL_MODE64;
 }
 
-/* PAE paging without IA-32e mode loads four entries, whose reserved bits fault (SDM vol. 3 "PAE Paging"). */
+/*
+ * PAE paging without IA-32e mode loads four entries, whose reserved bits fault (SDM vol. 3 "PAE Paging"). Bit 5 is
+ * one of them, but QEMU's TCG sets it, as if a PDPTE were accessed like any entry.
+ */
 static bool pdptes_ok(struct vcpu *v, u64 cr0, u64 cr4, u64 efer)
 {
-	u64 reserved = ~0ULL << v->vm->caps->phys_bits | GENMASK(8, 5) | GENMASK(2, 1);
+	u64 reserved = ~0ULL << v->vm->caps->phys_bits | GENMASK(8, 6) | GENMASK(2, 1);
 	u64 pdpte[4];
 	unsigned i;
 

@@ -98,8 +98,9 @@ static u64 reserved_64(const struct gwalk_state *s, const struct paging *p, u64 
 		mask |= PTE_NX;
 	if (p == &paging_pae) {
 		mask |= GENMASK(62, 52);
-		if (level == 2) /* a PDPTE has no rights of its own */
-			return mask | PTE_NX | GENMASK(8, 5) | GENMASK(2, 1);
+		/* A PDPTE has no rights of its own. Bit 5 is reserved too, but QEMU's TCG sets it as in any entry. */
+		if (level == 2)
+			return mask | PTE_NX | GENMASK(8, 6) | GENMASK(2, 1);
 	}
 	if (level == 0 || !(entry & PTE_PS))
 		return mask;
