@@ -29,8 +29,8 @@ LINUX = Expect(r"Linux version 6")
 
 def hello(name, machine, **more):
     """The main job: the guest that is embedded says hello once a second."""
-    return Boot(name + "/hello", machine, (Expect(BANNER), LINUX, HELLO), elf="havoc.elf",
-                cost=40 if machine.firmware == "uefi" else 12, **more)
+    more.setdefault("cost", 40 if machine.firmware == "uefi" else 12)
+    return Boot(name + "/hello", machine, (Expect(BANNER), LINUX, HELLO), elf="havoc.elf", **more)
 
 
 def shell(name, machine, steps, **more):
@@ -91,7 +91,7 @@ CASES = [
     hello("svm-max-5g", qemu(mem=5120)),
     hello("svm-max-80g", qemu(mem=80 * 1024)),
     hello("svm-max-80g-uefi", qemu(mem=80 * 1024, firmware="uefi")),
-    hello("vmx-broadwell-5g", bochs(mem=5120)),
+    hello("vmx-broadwell-5g", bochs(mem=5120), cost=60),
     shell("memory/svm-guest-6g", qemu(mem=8192),
           (Send("grep MemTotal /proc/meminfo\n"), Expect(r"^MemTotal: +(5|6)\d{6} kB")), options="mem=6G"),
     shell("memory/svm-guest-70g", qemu(mem=80 * 1024),

@@ -214,7 +214,7 @@ class Running:
             with open(go, "w") as f:
                 f.write("c\n")
             self._start(["bochs", "-q", "-f", rc, "-rc", go], limit, env={**os.environ, "TERM": "dumb"})
-            listener.settimeout(30 * self.env.scale)
+            listener.settimeout(180 * self.env.scale)  # long with more memory than Bochs holds at once
             try:
                 sock, _ = listener.accept()
             except socket.timeout as e:
