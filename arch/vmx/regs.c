@@ -235,13 +235,13 @@ void vmx_seg_set(struct vcpu *v, enum vseg seg, const struct segment *in)
 
 /*
  * PAE paging keeps four entries inside the CPU; with EPT they are in the VMCS. After a MOV to CR that we carried out
- * they are read as the CPU would have. The core has refused entries with reserved bits (#GP); one
- * that is wrong all the same becomes not-present, so that only the guest suffers.
+ * they are read as the CPU would have. The core has refused entries with reserved bits (#GP), but for bit 5, which it lets be
+ * and an entry does not; one that is wrong all the same becomes not-present, so that only the guest suffers.
  */
 void vmx_load_pdptes(struct vcpu *v)
 {
 	struct vmx_vcpu *vx = v->backend;
-	u64 reserved = GENMASK(2, 1) | GENMASK(8, 5) | GENMASK(63, vx->caps.phys_bits);
+	u64 reserved = GENMASK(2, 1) | GENMASK(8, 6) | GENMASK(63, vx->caps.phys_bits);
 	u64 pdpte[4] = {0};
 	unsigned i;
 
@@ -252,5 +252,5 @@ void vmx_load_pdptes(struct vcpu *v)
 		pdpte[0] = pdpte[1] = pdpte[2] = pdpte[3] = 0;
 	for (i = 0; i < 4; i++)
 		vmwrite(VMCS_GUEST_PDPTE0 + 2 * i,
-			(pdpte[i] & 1) && (pdpte[i] & reserved) ? 0 : pdpte[i]);
+			(pdpte[i] & 1) && (pdpte[i] & reserved) ? 0 : pdpte[i] & ~BIT(5));
 }

@@ -117,9 +117,13 @@ static void pae_checks_its_pointers(unused void **state)
 	assert_int_equal(gmem_write(&vm.gmem, 0x4000, pdpte, sizeof(pdpte)), 0);
 	assert_true(mov_to(0, CR0_PE | CR0_PG));
 	assert_true(mov_to(0, CR0_PE));
-	pdpte[2] |= BIT(5);
+	pdpte[2] |= BIT(6);
 	assert_int_equal(gmem_write(&vm.gmem, 0x4000, pdpte, sizeof(pdpte)), 0);
 	assert_false(mov_to(0, CR0_PE | CR0_PG));
+	pdpte[2] = 0x7001 | BIT(5); /* an emulator's accessed bit */
+	assert_int_equal(gmem_write(&vm.gmem, 0x4000, pdpte, sizeof(pdpte)), 0);
+	assert_true(mov_to(0, CR0_PE | CR0_PG));
+	assert_true(mov_to(0, CR0_PE));
 	vcpu_reg_set(v, VREG_CR3, 0xfffff000); /* no memory there */
 	assert_false(mov_to(0, CR0_PE | CR0_PG));
 }
