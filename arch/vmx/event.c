@@ -10,6 +10,15 @@
 #include <vmm/assert.h>
 #include <vmm/vm.h>
 
+/* RF covers one instruction; TF traps after it. IA32_DEBUGCTL.BTF is never set: the guest cannot write that MSR. */
+static void end_instruction(u64 rflags)
+{
+	if (rflags & RFLAGS_RF)
+		vmwrite(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
+	if (rflags & RFLAGS_TF)
+		vmwrite(VMCS_GUEST_PENDING_DBG, vmread(VMCS_GUEST_PENDING_DBG) | PENDING_DBG_BS);
+}
+
 void vmx_advance(struct vcpu *v, unsigned len)
 {
 	u64 rip = vmread(VMCS_GUEST_RIP), next = rip + len;
@@ -26,12 +35,8 @@ void vmx_advance(struct vcpu *v, unsigned len)
 	if (unlikely(block & (GUEST_BLOCK_STI | GUEST_BLOCK_MOV_SS)))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 			block & ~(u32)(GUEST_BLOCK_STI | GUEST_BLOCK_MOV_SS));
-	/* RF covers one instruction. */
-	if (unlikely(rflags & RFLAGS_RF))
-		vmwrite(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
-	/* IA32_DEBUGCTL.BTF is never set: the guest cannot write that MSR. */
-	if (unlikely(rflags & RFLAGS_TF))
-		vmwrite(VMCS_GUEST_PENDING_DBG, vmread(VMCS_GUEST_PENDING_DBG) | PENDING_DBG_BS);
+	if (unlikely(rflags & (RFLAGS_RF | RFLAGS_TF)))
+		end_instruction(rflags);
 }
 
 u32 vmx_blocked(struct vcpu *v)

@@ -114,7 +114,7 @@ static void set_efer(struct vmx_vcpu *vx, u64 efer, u64 cr0)
  */
 static void paging_changed(struct vmx_vcpu *vx)
 {
-	vx->dirty |= VMX_DIRTY_VPID | VMX_DIRTY_PDPTE;
+	vx->state |= VMX_DIRTY_VPID | VMX_DIRTY_PDPTE;
 }
 
 static void cr0_set(struct vmx_vcpu *vx, u64 value)

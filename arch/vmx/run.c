@@ -36,7 +36,7 @@ static void drop_vpid(struct vmx_vcpu *vx)
 
 void vmx_flush(struct vcpu *v)
 {
-	((struct vmx_vcpu *)v->backend)->dirty |= VMX_DIRTY_EPT;
+	((struct vmx_vcpu *)v->backend)->state |= VMX_DIRTY_EPT;
 }
 
 /* ---- Run ------------------------------------------------------------------------------------- */
@@ -44,9 +44,9 @@ void vmx_flush(struct vcpu *v)
 static void clean_up(struct vcpu *v)
 {
 	struct vmx_vcpu *vx = v->backend;
-	u32 dirty = vx->dirty;
+	u32 dirty = vx->state;
 
-	vx->dirty = 0;
+	vx->state &= VMX_TIMER_ON;
 	if (dirty & VMX_DIRTY_EPT)
 		drop_ept(vx);
 	if (dirty & VMX_DIRTY_VPID)
@@ -55,10 +55,13 @@ static void clean_up(struct vcpu *v)
 		vmx_load_pdptes(v);
 }
 
-static void set_pin(struct vmx_vcpu *vx, u32 pin)
+static void switch_timer(struct vmx_vcpu *vx, bool on)
 {
-	vx->pin = pin;
-	vmwrite(VMCS_PIN_CONTROLS, pin);
+	if (on == !!(vx->state & VMX_TIMER_ON))
+		return;
+	vx->state ^= VMX_TIMER_ON;
+	vx->pin ^= PIN_TIMER;
+	vmwrite(VMCS_PIN_CONTROLS, vx->pin);
 }
 
 /*
@@ -81,49 +84,37 @@ prepare_and_enter(struct vcpu *v, u64 deadline, struct vm_exit *exit)
 {
 	struct vmx_vcpu *vx = v->backend;
 	bool timer = deadline != HOST_TIMER_OFF && (vx->caps.control[VMX_PIN] & PIN_TIMER);
-	u32 dirty = vx->dirty;
+	bool launch = vx->state & VMX_DIRTY_LAUNCH;
 
 	clean_up(v);
-	if (timer != !!(vx->pin & PIN_TIMER))
-		set_pin(vx, vx->pin ^ PIN_TIMER);
+	switch_timer(vx, timer);
 	if (timer)
 		start_timer(vx, deadline);
-	if (dirty & VMX_DIRTY_LAUNCH)
+	if (launch)
 		vmx_launch(v, &vx->host_rsp, exit);
 	else
 		vmx_resume(v, &vx->host_rsp, exit);
 }
 
 /* The timer is on if and only if there is a deadline; when that changes, so do the controls. */
-static inline void run_without_timer(struct vcpu *v, struct vmx_vcpu *vx, struct vm_exit *exit)
-{
-	if (unlikely(vx->pin & PIN_TIMER))
-		prepare_and_enter(v, HOST_TIMER_OFF, exit);
-	else
-		vmx_resume(v, &vx->host_rsp, exit);
-}
-
-static inline void run_with_timer(struct vcpu *v, struct vmx_vcpu *vx, u64 deadline,
-				  struct vm_exit *exit)
-{
-	if (unlikely(!(vx->pin & PIN_TIMER))) {
-		prepare_and_enter(v, deadline, exit);
-		return;
-	}
-	start_timer(vx, deadline);
-	vmx_resume(v, &vx->host_rsp, exit);
-}
-
 void vmx_run(struct vcpu *v, u64 deadline, struct vm_exit *exit)
 {
 	struct vmx_vcpu *vx = v->backend;
+	u32 state = vx->state;
 
-	if (unlikely(vx->dirty))
-		prepare_and_enter(v, deadline, exit);
-	else if (deadline == HOST_TIMER_OFF)
-		run_without_timer(v, vx, exit);
-	else
-		run_with_timer(v, vx, deadline, exit);
+	if (deadline == HOST_TIMER_OFF) {
+		if (unlikely(state != 0)) {
+			prepare_and_enter(v, deadline, exit);
+			return;
+		}
+	} else {
+		if (unlikely(state != VMX_TIMER_ON)) {
+			prepare_and_enter(v, deadline, exit);
+			return;
+		}
+		start_timer(vx, deadline);
+	}
+	vmx_resume(v, &vx->host_rsp, exit);
 }
 
 /* ---- After the exit ---------------------------------------------------------------------------- */

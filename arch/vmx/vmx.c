@@ -169,7 +169,7 @@ static void vmx_vcpu_reset(struct vcpu *v)
 	vmcs_write_controls(v);
 	vmcs_write_host(vx);
 	vmcs_write_reset_state(v);
-	vx->dirty |= VMX_DIRTY_VPID | VMX_DIRTY_EPT;
+	vx->state = (vx->state & VMX_DIRTY_LAUNCH) | VMX_DIRTY_VPID | VMX_DIRTY_EPT; /* timer off */
 	if (vx->loaded)
 		xstate_save(vx->xstate, vx->xsave ? xgetbv(0) : 0);
 	v->xcr0 = XCR0_X87;
@@ -194,7 +194,7 @@ static void vmx_load(struct vcpu *v)
 	xstate_load(vx->xstate, guest_xcr0(v));
 	/* Root mode takes no page fault and lives, so CR2 holds the guest's as long as it is on this CPU. */
 	write_cr2(v->cr2);
-	vx->dirty |= VMX_DIRTY_LAUNCH;
+	vx->state |= VMX_DIRTY_LAUNCH;
 	vx->loaded = true;
 }
 

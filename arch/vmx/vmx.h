@@ -193,15 +193,16 @@ enum {
 	VMX_MSRS
 };
 
-/* Work before the next entry. */
-#define VMX_DIRTY_VPID   BIT(0) /* linear and combined translations of this vcpu */
+/* What is due before the next entry, and whether the timer is on: one word, for one look. */
+#define VMX_DIRTY_VPID   BIT(0) /* linear and combined translations of this vcpu are to be dropped */
 #define VMX_DIRTY_EPT    BIT(1) /* guest-physical and combined translations of this VM */
 #define VMX_DIRTY_PDPTE  BIT(2) /* PAE: the four PDPTEs are to be read again */
 #define VMX_DIRTY_LAUNCH BIT(3) /* VMLAUNCH: the VMCS has not been entered since VMCLEAR */
+#define VMX_TIMER_ON     BIT(4) /* the VMX-preemption timer is active: PIN_TIMER is set */
 
 struct vmx_vcpu {
 	u64 host_rsp;                  /* in the VMCS now; 0: none yet. run.S keeps it */
-	u32 dirty;                     /* VMX_DIRTY_* */
+	u32 state;                     /* VMX_DIRTY_*, VMX_TIMER_ON */
 	u32 pin, proc, entry_controls; /* as in the VMCS */
 	u64 cr0_mask, cr4_mask;        /* bits that the host owns */
 	u64 *vmcs;
