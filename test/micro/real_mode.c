@@ -85,7 +85,7 @@ __asm__(".pushsection .text\n"
 	".code64\n"
 	".balign 8\n"
 	"real_idt: .word 0x3ff; .quad 0\n"
-	"real_gdt: .word 0x4f; .long gdt; .long 0\n"
+	"real_gdt: .word 0x5f; .long gdt; .long 0\n"
 	"real_end:\n"
 	".popsection\n");
 

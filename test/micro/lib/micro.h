@@ -80,6 +80,8 @@ void gate_set(unsigned vector, void (*entry)(void), unsigned ist, unsigned dpl);
 void gate_remove(unsigned vector);         /* not present */
 void (*trap_entry(unsigned vector))(void); /* the usual entry point */
 void ring3_run(void (*fn)(void));
+/* Calls 32-bit code in protected mode without paging and without an IDT; see protected.c. */
+void protected_run(void (*code)(void));
 
 /* Selectors of the GDT */
 #define SEL_CODE64    0x08
@@ -90,7 +92,8 @@ void ring3_run(void (*fn)(void));
 #define SEL_USER_DATA 0x33
 #define SEL_USER_CODE 0x3b
 #define SEL_TSS       0x40
-extern u64 gdt[10];
+#define SEL_TEST      0x50 /* and 0x58 */
+extern u64 gdt[12];        /* the last two are free for a test */
 
 /* ---- Memory ------------------------------------------------------------------------------- */
 

@@ -204,7 +204,7 @@ static struct {
 
 static struct gate idt[256] aligned(16);
 
-u64 gdt[10] = {
+u64 gdt[12] = {
 	0,
 	0x00af9b000000ffffULL, /* 64-bit code */
 	0x00cf93000000ffffULL, /* data */
