@@ -80,10 +80,16 @@ static bool pdptes_ok(struct vcpu *v, u64 cr0, u64 cr4, u64 efer)
 	return true;
 }
 
+/* Long mode cannot be entered with one; VM entry would refuse it (SDM vol. 2 "MOV—Move to/from Control Registers"). */
+static bool tss_is_16bit(const struct segment *tr)
+{
+	return (tr->attr & 0xd) == 1;
+}
+
 static bool paging_change_ok(struct vcpu *v, u64 old, u64 new)
 {
 	u64 efer = vcpu_reg(v, VREG_EFER), cr4 = vcpu_reg(v, VREG_CR4);
-	struct segment cs;
+	struct segment cs, tr;
 
 	if (!((old ^ new) & CR0_PG))
 		return true;
@@ -91,7 +97,8 @@ static bool paging_change_ok(struct vcpu *v, u64 old, u64 new)
 		return !in_64bit_code(v) && !(cr4 & CR4_PCIDE);
 	if (efer & EFER_LME) {
 		v->vm->ops->seg_get(v, VSEG_CS, &cs);
-		return cr4 & CR4_PAE && !(cs.attr & SEG_ATTR_L);
+		v->vm->ops->seg_get(v, VSEG_TR, &tr);
+		return cr4 & CR4_PAE && !(cs.attr & SEG_ATTR_L) && !tss_is_16bit(&tr);
 	}
 	return pdptes_ok(v, new, cr4, efer);
 }
@@ -179,7 +186,9 @@ enum next exit_xsetbv(struct vcpu *v, unused struct vm_exit *e)
 {
 	u64 value = (u32)v->gpr[GPR_RAX] | v->gpr[GPR_RDX] << 32;
 
-	if ((u32)v->gpr[GPR_RCX] != 0 || !xcr0_valid(value, cpuid_xcr0_mask(v->vm))) {
+	/* SVM exits before the CPU has looked at the privilege level: APM vol. 2 "Instruction Intercepts". */
+	if (vcpu_reg(v, VREG_CPL) || (u32)v->gpr[GPR_RCX] != 0 ||
+	    !xcr0_valid(value, cpuid_xcr0_mask(v->vm))) {
 		vcpu_raise_error(v, VEC_GP, 0);
 		return NEXT_RESUME;
 	}
