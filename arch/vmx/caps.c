@@ -39,6 +39,7 @@ static const struct control_row control_rows[] = {
 	{ VMX_PROC2, MAY,   PROC2_RDTSCP,	NULL },
 	{ VMX_PROC2, MAY,   PROC2_INVPCID,	NULL },
 	{ VMX_PROC2, MAY,   PROC2_XSAVES,	NULL },
+	{ VMX_PROC2, MAY,   PROC2_ENCLS,	NULL },
 	{ VMX_PIN,   MUST,  PIN_EXT_INTR,	"external-interrupt exiting" },
 	{ VMX_PIN,   MUST,  PIN_NMI,		"NMI exiting" },
 	{ VMX_PIN,   MUST,  PIN_VIRTUAL_NMI,	"virtual NMIs" },

@@ -176,9 +176,7 @@ static void check_injection(struct vmx_check *c)
 	need(c, type != INTR_NMI || vector == VEC_NMI,
 	     "injection: an NMI has a vector other than 2");
 	need(c, type != INTR_HARD || vector <= 31, "injection: an exception has a vector above 31");
-	if (may_push && (c->caps->basic & VMX_BASIC_ANY_ERROR))
-		need(c, !error || type == INTR_HARD, "injection: an error code with no exception");
-	else
+	if (!may_push || !(c->caps->basic & VMX_BASIC_ANY_ERROR))
 		need(c, error == (may_push && has_error_code(vector)),
 		     "injection: the error code is not as vector, type and mode demand");
 	need(c, (info & GENMASK(30, 12)) == 0, "injection: reserved bits are set");

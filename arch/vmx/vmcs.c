@@ -101,6 +101,8 @@ void vmcs_write_controls(struct vcpu *v)
 		vmwrite(VMCS_VPID, vx->vpid);
 	if (proc2 & PROC2_XSAVES)
 		vmwrite(VMCS_XSS_EXIT_BITMAP, 0);
+	if (proc2 & PROC2_ENCLS) /* no guest has SGX: all of ENCLS exits, and becomes #UD */
+		vmwrite(VMCS_ENCLS_EXIT_BITMAP, ~0ULL);
 	vx->cr0_mask = ~vmx_cr0_guest_owned(caps);
 	vx->cr4_mask = ~vmx_cr4_guest_owned(caps, &f);
 	vmwrite(VMCS_CR0_MASK, vx->cr0_mask);

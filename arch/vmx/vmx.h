@@ -53,6 +53,7 @@ struct vmx_vcpu;
 #define PROC2_APIC_REGISTER BIT(8)
 #define PROC2_VIRTUAL_INTR  BIT(9)
 #define PROC2_INVPCID       BIT(12)
+#define PROC2_ENCLS         BIT(15)
 #define PROC2_PML           BIT(17)
 #define PROC2_XSAVES        BIT(20)
 #define PROC2_MBEC          BIT(22)

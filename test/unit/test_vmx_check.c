@@ -313,6 +313,45 @@ static void test_controls(void **state)
 	expect("NMI-window");
 }
 
+/* Havoc virtualizes no APIC, but the rules are there for whoever turns it on. */
+static void test_apic_virtualization(void **state)
+{
+	(void)state;
+	good();
+	vmcs[VMCS_PROC_CONTROLS] |= PROC_TPR_SHADOW;
+	vmcs[VMCS_VIRTUAL_APIC_ADDR] = 0x13000;
+	assert_good("TPR shadow");
+	vmcs[VMCS_VIRTUAL_APIC_ADDR] = 0x13008;
+	expect("virtual-APIC address");
+	vmcs[VMCS_VIRTUAL_APIC_ADDR] = 0x13000;
+	vmcs[VMCS_PROC2_CONTROLS] |= PROC2_APIC_ACCESS;
+	vmcs[VMCS_APIC_ACCESS_ADDR] = 0x14000;
+	assert_good("APIC accesses");
+	vmcs[VMCS_APIC_ACCESS_ADDR] = 1ULL << 40;
+	expect("APIC-access address");
+	vmcs[VMCS_APIC_ACCESS_ADDR] = 0x14000;
+	vmcs[VMCS_PROC2_CONTROLS] |= PROC2_X2APIC;
+	expect("both virtualized");
+	vmcs[VMCS_PROC2_CONTROLS] &= ~(PROC2_X2APIC | PROC2_APIC_ACCESS);
+	vmcs[VMCS_PROC2_CONTROLS] |= PROC2_VIRTUAL_INTR;
+	assert_good("virtual-interrupt delivery");
+	vmcs[VMCS_PIN_CONTROLS] &= ~PIN_EXT_INTR;
+	expect("virtual-interrupt delivery is on without");
+}
+
+static void test_pml(void **state)
+{
+	(void)state;
+	good();
+	vmcs[VMCS_PROC2_CONTROLS] |= PROC2_PML;
+	vmcs[VMCS_PML_ADDR] = 0x15000;
+	assert_good("page-modification logging");
+	vmcs[VMCS_PML_ADDR] = 0x15800;
+	expect("PML address");
+	vmcs[VMCS_PROC2_CONTROLS] &= ~(PROC2_EPT | PROC2_UNRESTRICTED);
+	expect("logging is on without EPT");
+}
+
 static void test_injection(void **state)
 {
 	static const struct spoil rows[] = {
@@ -633,11 +672,18 @@ static void test_noise(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good_states),     cmocka_unit_test(test_controls),
-		cmocka_unit_test(test_injection),       cmocka_unit_test(test_host),
-		cmocka_unit_test(test_guest_registers), cmocka_unit_test(test_segments),
-		cmocka_unit_test(test_restricted),      cmocka_unit_test(test_v8086),
-		cmocka_unit_test(test_non_register),    cmocka_unit_test(test_pdptes),
+		cmocka_unit_test(test_good_states),
+		cmocka_unit_test(test_controls),
+		cmocka_unit_test(test_injection),
+		cmocka_unit_test(test_apic_virtualization),
+		cmocka_unit_test(test_pml),
+		cmocka_unit_test(test_host),
+		cmocka_unit_test(test_guest_registers),
+		cmocka_unit_test(test_segments),
+		cmocka_unit_test(test_restricted),
+		cmocka_unit_test(test_v8086),
+		cmocka_unit_test(test_non_register),
+		cmocka_unit_test(test_pdptes),
 		cmocka_unit_test(test_noise),
 	};
 
