@@ -19,9 +19,10 @@ static enum next exit_window(struct vcpu *v, unused struct vm_exit *e)
 	return NEXT_RESUME;
 }
 
+/* A single-step trap is due behind the HLT: it ends it at once. */
 static enum next exit_hlt(struct vcpu *v, unused struct vm_exit *e)
 {
-	v->halted = true;
+	v->halted = !(vcpu_reg(v, VREG_RFLAGS) & RFLAGS_TF);
 	return NEXT_ADVANCE;
 }
 
