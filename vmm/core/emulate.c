@@ -277,8 +277,15 @@ bool emulate_read_operand(struct vcpu *v, const struct emul_insn *insn,
 	mov.src = *op;
 	mov.dst = (struct emul_operand){.kind = EMUL_OP_REG, .reg = GPR_RAX, .size = op->size};
 	exec_prepare(v, &x);
-	if (emul_exec(&x, &mov, 1) != EMUL_DONE) {
+	switch (emul_exec(&x, &mov, 1)) {
+	case EMUL_DONE:
+		break;
+	case EMUL_FAULT:
 		vcpu_raise_fault(v, &x.fault);
+		return false;
+	default:
+		vm_kill(v->vm, "it keeps a page table where it has no memory (rip %#llx)",
+			(unsigned long long)vcpu_reg(v, VREG_RIP));
 		return false;
 	}
 	*value = v->gpr[GPR_RAX];
