@@ -62,5 +62,13 @@ enum next exit_npf(struct vcpu *v, struct vm_exit *e)
 			(unsigned long long)gpa, (unsigned long long)vcpu_reg(v, VREG_RIP));
 		return NEXT_RESUME;
 	}
+	/* A stack or table that the delivery of an event accessed: the instruction at RIP has no part in it. */
+	if (e->vectoring.type) {
+		vm_kill(vm,
+			"the delivery of vector %u accessed guest-physical %#llx, where it has no memory (rip %#llx)",
+			e->vectoring.vector, (unsigned long long)gpa,
+			(unsigned long long)vcpu_reg(v, VREG_RIP));
+		return NEXT_RESUME;
+	}
 	return emulate_insn(v, e);
 }
