@@ -6,6 +6,7 @@
  */
 #include "arch/host/host.h"
 
+#include <arch/cpu.h>
 #include <arch/cpuid.h>
 #include <arch/insn.h>
 #include <arch/msr.h>
@@ -83,6 +84,27 @@ static void lapic_drain(void)
 	}
 }
 
+#define INT_PENDING_C1E GENMASK(28, 27) /* SmiOnCmpHalt, C1eOnCmpHalt */
+
+/*
+ * AMD's families 0Fh to 11h go from HLT to C1E if the firmware says so, and there the timer stops: nobody would wake the CPU
+ * (erratum 400; BIOS and Kernel Developer's Guides, "Interrupt Pending and CMP-Halt Register").
+ */
+static void c1e_disable(void)
+{
+	unsigned family;
+	u32 r[4];
+	u64 v;
+
+	host_cpuid(1, 0, r);
+	family = r[CPUID_EAX] >> 8 & 0xf;
+	if (family == 0xf)
+		family += r[CPUID_EAX] >> 20 & 0xff;
+	if (family >= 0xf && family <= 0x11 && rdmsr_safe(MSR_INT_PENDING, &v) &&
+	    v & INT_PENDING_C1E)
+		(void)wrmsr_safe(MSR_INT_PENDING, v & ~INT_PENDING_C1E);
+}
+
 void lapic_init(void)
 {
 	struct lapic *l = &host.lapic;
@@ -115,6 +137,7 @@ void lapic_init(void)
 	lapic_write(LAPIC_ESR, 0);
 	lapic_write(LAPIC_LVT_ERROR, IRQ_VECTOR_APIC_ERROR);
 	lapic_drain();
+	c1e_disable();
 }
 
 void lapic_self_ipi(u8 vector)
