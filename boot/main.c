@@ -220,6 +220,8 @@ static void guest_start(void)
 
 static _Noreturn void guest_end(void)
 {
+	/* In VMX operation a CPU blocks INIT, by which some machines reset: SDM vol. 3 "Restrictions on VMX Operation". */
+	boot.ops->cpu_disable();
 	if (boot.vm->state == VM_DEAD) {
 		log_err("the guest was stopped: %s", boot.vm->why);
 		host_end(host.on_error);
