@@ -12,6 +12,7 @@
 #define REASON_EXCEPTION     0
 #define REASON_EXT_INTR      1
 #define REASON_TRIPLE_FAULT  2
+#define REASON_NMI_WINDOW    8
 #define REASON_CPUID         10
 #define REASON_RDTSC         16
 #define REASON_CR            28

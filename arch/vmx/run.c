@@ -193,6 +193,18 @@ static void entry_refused(struct vmx_vcpu *vx, u32 reason, struct vm_exit *exit)
 	refused(exit, reason);
 }
 
+/*
+ * Whether STI blocks NMIs too is the CPU's choice, and whether it holds back this exit (SDM "Guest Interruptibility State", "NMI-window
+ * exiting"). One that has exited all the same would do so again at each entry, for ever: it takes the NMI now.
+ */
+static void end_sti_blocking(void)
+{
+	u64 block = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+	if (block & GUEST_BLOCK_STI)
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, block & ~GUEST_BLOCK_STI);
+}
+
 /* All exits but the commonest. */
 static void __attribute__((noinline))
 exited_rarely(struct vcpu *v, struct vm_exit *exit, u32 reason)
@@ -213,6 +225,8 @@ exited_rarely(struct vcpu *v, struct vm_exit *exit, u32 reason)
 	if (raw.reason == REASON_IO && (raw.qualification & IO_STRING))
 		need |= NEED_INSN_INFO;
 	read_more(vx, need, &raw);
+	if (raw.reason == REASON_NMI_WINDOW)
+		end_sti_blocking();
 	vmx_decode(&raw, exit);
 	if (exit->kind == EXIT_EXCEPTION)
 		finish_exception(&raw, exit);
