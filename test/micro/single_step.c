@@ -75,6 +75,7 @@ void test(void)
 	STEP("MOV from CR8", "mov %%cr8, %%rax", 0, 0, 0, 0, 0, 0);
 	STEP("MOV to CR4", "mov %%rax, %%cr4", 0, read_cr4(), 0, 0, 0, 0);
 	STEP("WBINVD", "wbinvd", 0, 0, 0, 0, 0, 0);
+	STEP("HLT", "hlt", 0, 0, 0, 0, 0, 0);
 	STEP("REP MOVS in memory", "rep movsb", 3, 0, 4, 0, b, b + 32);
 	STEP("REP OUTS", "rep outsb", 3, 0, 4, UART + 7, b, 0);
 	STEP("REP INS", "rep insb", 3, 0, 4, UART + 7, 0, b);
