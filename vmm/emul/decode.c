@@ -353,7 +353,10 @@ static int decode_operands(struct emul_cursor *c, struct emul_insn *i, const str
 
 int emul_decode(const u8 *bytes, unsigned count, enum emul_mode mode, struct emul_insn *out)
 {
-	struct emul_cursor c = {.bytes = bytes, .count = count, .mode = mode, .seg = SEG_DEFAULT};
+	struct emul_cursor c = {.bytes = bytes,
+				.count = MIN(count, EMUL_INSN_MAX),
+				.mode = mode,
+				.seg = SEG_DEFAULT};
 	const struct emul_row *row;
 	int err = -HV_EINVAL;
 

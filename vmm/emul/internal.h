@@ -74,7 +74,7 @@ extern const struct emul_row emul_row_0f38_inv;
 /* The bytes, and what the prefixes said. Reading past the end yields zeros and is remembered. */
 struct emul_cursor {
 	const u8 *bytes;
-	unsigned count, pos;
+	unsigned count, pos; /* count: at most EMUL_INSN_MAX */
 	bool overrun;
 	enum emul_mode mode;
 	u8 rex, modrm;
@@ -88,9 +88,49 @@ struct emul_cursor {
 #define REX_X       BIT(1)
 #define REX_B       BIT(0)
 
-u8 emul_fetch8(struct emul_cursor *c);
-u64 emul_fetch(struct emul_cursor *c, unsigned size);
-s64 emul_fetch_signed(struct emul_cursor *c, unsigned size);
+/* Inlined, all of it, because every access to a device comes through here. */
+static inline u8 emul_fetch8(struct emul_cursor *c)
+{
+	if (unlikely(c->pos >= c->count)) {
+		c->overrun = true;
+		return 0;
+	}
+	return c->bytes[c->pos++];
+}
+
+/* `size` bytes, little-endian: 1, 2, 4 or 8. */
+static inline u64 emul_fetch(struct emul_cursor *c, unsigned size)
+{
+	const u8 *p = c->bytes + c->pos;
+	u64 v = 0;
+
+	if (unlikely(c->count - c->pos < size)) {
+		c->overrun = true;
+		c->pos = c->count;
+		return 0;
+	}
+	c->pos += size;
+	switch (size) {
+	case 1:
+		return *p;
+	case 2:
+		__builtin_memcpy(&v, p, 2);
+		return v;
+	case 4:
+		__builtin_memcpy(&v, p, 4);
+		return v;
+	default:
+		__builtin_memcpy(&v, p, 8);
+		return v;
+	}
+}
+
+static inline s64 emul_fetch_signed(struct emul_cursor *c, unsigned size)
+{
+	unsigned shift = 64 - 8 * size;
+
+	return (s64)(emul_fetch(c, size) << shift) >> shift;
+}
 
 static inline u8 modrm_mod(const struct emul_cursor *c)
 {

@@ -157,26 +157,53 @@ static enum emul_result part_write(struct emul_exec *e, gpa_t gpa, const u8 *buf
 	return EMUL_DONE;
 }
 
-enum emul_result emul_mem_read(struct emul_exec *e, const struct emul_ref *ref, u64 *value)
+/* An operand on both sides of a page boundary, one or both of which may be a device. */
+static enum emul_result pieces_read(struct emul_exec *e, const struct emul_ref *ref, u64 *value)
 {
 	u8 buf[8] = {0};
 	enum emul_result r;
 
 	r = part_read(e, ref->gpa[0], buf, ref->len[0]);
-	if (r == EMUL_DONE && ref->len[1])
+	if (r == EMUL_DONE)
 		r = part_read(e, ref->gpa[1], buf + ref->len[0], ref->len[1]);
 	memcpy(value, buf, sizeof(*value));
 	return r;
 }
 
-enum emul_result emul_mem_write(struct emul_exec *e, const struct emul_ref *ref, u64 value)
+static enum emul_result pieces_write(struct emul_exec *e, const struct emul_ref *ref, u64 value)
 {
 	u8 buf[8];
 	enum emul_result r;
 
 	memcpy(buf, &value, sizeof(buf));
 	r = part_write(e, ref->gpa[0], buf, ref->len[0]);
-	if (r == EMUL_DONE && ref->len[1])
+	if (r == EMUL_DONE)
 		r = part_write(e, ref->gpa[1], buf + ref->len[0], ref->len[1]);
 	return r;
+}
+
+enum emul_result emul_mem_read(struct emul_exec *e, const struct emul_ref *ref, u64 *value)
+{
+	unsigned len = ref->len[0];
+
+	if (unlikely(ref->len[1]))
+		return pieces_read(e, ref, value);
+	if (gmem_is_ram(e->gmem, ref->gpa[0], len)) {
+		*value = 0;
+		return gmem_read(e->gmem, ref->gpa[0], value, len) ? EMUL_UNHANDLED : EMUL_DONE;
+	}
+	*value = e->ops->mmio_read(e->ctx, ref->gpa[0], len) & emul_size_mask(len);
+	return EMUL_DONE;
+}
+
+enum emul_result emul_mem_write(struct emul_exec *e, const struct emul_ref *ref, u64 value)
+{
+	unsigned len = ref->len[0];
+
+	if (unlikely(ref->len[1]))
+		return pieces_write(e, ref, value);
+	if (gmem_is_ram(e->gmem, ref->gpa[0], len))
+		return gmem_write(e->gmem, ref->gpa[0], &value, len) ? EMUL_UNHANDLED : EMUL_DONE;
+	e->ops->mmio_write(e->ctx, ref->gpa[0], len, value & emul_size_mask(len));
+	return EMUL_DONE;
 }

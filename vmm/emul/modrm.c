@@ -1,38 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The decoder's lower half: bytes, and the memory operand that ModR/M, SIB and REX describe. Called by decode.c. SDM vol. 2
+ * The decoder's lower half: the memory operand that ModR/M, SIB and REX describe. Called by decode.c. SDM vol. 2
  * "Instruction Format" ("Addressing-Mode Encoding of ModR/M and SIB Bytes", "Intel 64 Architecture Instruction Format").
  * Pure: it sees bytes only, and never more than `count` of them.
  */
 #include <vmm/emul.h>
 
 #include "internal.h"
-
-u8 emul_fetch8(struct emul_cursor *c)
-{
-	if (c->pos >= c->count || c->pos >= EMUL_INSN_MAX) {
-		c->overrun = true;
-		return 0;
-	}
-	return c->bytes[c->pos++];
-}
-
-u64 emul_fetch(struct emul_cursor *c, unsigned size)
-{
-	u64 v = 0;
-	unsigned i;
-
-	for (i = 0; i < size; i++)
-		v |= (u64)emul_fetch8(c) << (8 * i);
-	return v;
-}
-
-s64 emul_fetch_signed(struct emul_cursor *c, unsigned size)
-{
-	unsigned shift = 64 - 8 * size;
-
-	return (s64)(emul_fetch(c, size) << shift) >> shift;
-}
 
 void emul_decode_segment(const struct emul_cursor *c, struct emul_insn *i, u8 dflt)
 {
