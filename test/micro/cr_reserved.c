@@ -139,13 +139,14 @@ static void xcr0(void)
 	check_equal("size of the XSAVE area for x87 alone", r[CPUID_EBX], 576);
 }
 
-static volatile int vectors[3];
+static volatile int vectors[4];
 
 static void in_ring3(void)
 {
 	vectors[0] = TRY("mov %%cr0, %%rax", : : : "rax", "memory");
 	vectors[1] = TRY("clts", : : : "memory");
 	vectors[2] = TRY("mov %%rax, %%dr7", : : : "memory");
+	vectors[3] = TRY("xsetbv", : : "a"(1), "d"(0), "c"(0) : "memory");
 }
 
 void test(void)
@@ -177,4 +178,6 @@ void test(void)
 	check_equal("MOV from CR0 in ring 3: vector", vectors[0], VEC_GP);
 	check_equal("CLTS in ring 3: vector", vectors[1], VEC_GP);
 	check_equal("MOV to DR7 in ring 3: vector", vectors[2], VEC_GP);
+	if (read_cr4() & CR4_OSXSAVE)
+		check_equal("XSETBV in ring 3: vector", vectors[3], VEC_GP);
 }

@@ -334,6 +334,8 @@ static void paging_init(void)
 		pdpt[i] = (u64)pd[i] | 7;
 	pml4[0] = (u64)pdpt | 7;
 	write_cr3((u64)pml4);
+	/* As every kernel has it: what the hypervisor does for a guest with and without is not the same. */
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
 }
 
 u64 *page_entry(u64 va)
