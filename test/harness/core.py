@@ -115,6 +115,11 @@ def command(argv, log, timeout, env=None, cwd=None):
             children.stop(child)
 
 
+def output(argv):
+    """What a short command prints."""
+    return subprocess.run(argv, check=True, stdout=subprocess.PIPE, universal_newlines=True, timeout=60).stdout
+
+
 # The jobs of the make that may have called us are not ours to share.
 CLEAN_MAKE = {name: "" for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
 
@@ -214,6 +219,12 @@ def run(env, cases, only, listing):
     return summary(done)
 
 
+def count(done):
+    """Passed, failed, skipped. An error is a failure."""
+    return (sum(c.verdict == PASS for c in done), sum(c.verdict in (FAIL, ERROR) for c in done),
+            sum(c.verdict == SKIP for c in done))
+
+
 def summary(done):
     skipped = [c for c in done if c.verdict == SKIP]
     bad = [c for c in done if c.verdict in (FAIL, ERROR)]
@@ -225,5 +236,5 @@ def summary(done):
         print("\nfailed:")
         for c in bad:
             print("  %s: %s%s" % (c.name, "" if c.verdict == FAIL else "ERROR: ", c.why))
-    print("%d passed, %d failed, %d skipped" % (sum(c.verdict == PASS for c in done), len(bad), len(skipped)))
+    print("%d passed, %d failed, %d skipped" % count(done))
     return 1 if bad else 0

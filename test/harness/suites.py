@@ -114,6 +114,41 @@ def fuzz_cases(env):
 CHECKS = ("format", "headers", "layers", "shell", "cppcheck", "tidy")
 
 
+def check_verdicts(env, folder):
+    """This very runner: each verdict is what it should be, and none that is bad is counted as passed."""
+    def raises(error):
+        def run(_env, _folder):
+            raise error
+        return run
+    wanted = {"passes": (lambda *_: None, core.PASS), "fails": (raises(Failure("wrong")), core.FAIL),
+              "is-skipped": (raises(core.Skip("not here")), core.SKIP), "is-broken": (raises(Broken("?")), core.ERROR),
+              "raises": (raises(KeyError("x")), core.ERROR)}
+    done = [core.run_case(env, Case("check/verdicts/" + name, function)) for name, (function, _) in wanted.items()]
+    for case, (_, verdict) in zip(done, wanted.values()):
+        if case.verdict != verdict:
+            raise Failure("%s is counted as %s" % (case.name, case.verdict))
+    if core.count(done) != (1, 3, 1):
+        raise Failure("counted as %s" % (core.count(done),))
+    log = os.path.join(folder, "output.txt")
+    if core.command(["sh", "-c", "exit 3"], log, 10) != 3 or core.command(["sleep", "60"], log, 0.1) is not None:
+        raise Failure("a program's end is not told")
+
+
+def check_python(_env, folder):
+    """Every Python file of the repository compiles."""
+    for path in glob.glob("tools/*") + glob.glob("test/run") + glob.glob("test/**/*", recursive=True):
+        if not os.path.isfile(path):
+            continue
+        with open(path, "rb") as f:
+            text = f.read()
+        if path.endswith(".py") or text.startswith(b"#!/usr/bin/python3"):
+            try:
+                compile(text, path, "exec")
+            except SyntaxError as e:
+                raise Failure("%s: %s" % (path, e)) from e
+    shutil.rmtree(folder)
+
+
 def check_cases(_env):
     def check(name):
         def run(env, folder):
@@ -121,7 +156,8 @@ def check_cases(_env):
             if not core.make(env, "check-" + name, log):
                 raise Failure("make check-%s finds fault" % name, log)
         return run
-    return [Case("check/" + name, check(name), wide=True) for name in CHECKS]
+    return [Case("check/" + name, check(name), wide=True) for name in CHECKS] + [
+        Case("check/python", check_python), Case("check/verdicts", check_verdicts)]
 
 
 # ---- The build ----
@@ -130,10 +166,13 @@ def products_cases(_env):
     """Two clean builds of one commit, in different folders, are the same bytes; clang builds it too."""
     def reproducible(env, folder):
         isos = []
+        # One commit, also if somebody commits between the two.
+        commit = [word + core.output(["git", "log", "-1", "--format=" + form]).strip()
+                  for word, form in (("HAVOC_VERSION=", "%h"), ("SOURCE_DATE_EPOCH=", "%ct"))] if os.path.isdir(".git") else []
         for where in ("one", "another/one"):
             build, log = os.path.join(folder, where), os.path.join(folder, "make.txt")
-            if core.command(["make", "--no-print-directory", "-j%d" % env.jobs, "BUILD=" + build, "iso"], log, 1800 * env.scale,
-                            env=core.CLEAN_MAKE) != 0:
+            if core.command(["make", "--no-print-directory", "-j%d" % env.jobs, "BUILD=" + build, "iso"] + commit, log,
+                            1800 * env.scale, env=core.CLEAN_MAKE) != 0:
                 raise Failure("make iso failed", log)
             isos.append(os.path.join(build, "havoc.iso"))
         if core.command(["cmp"] + isos, os.path.join(folder, "cmp.txt"), 60) != 0:

@@ -43,8 +43,6 @@ void vcpu_raise_fault(struct vcpu *v, const struct gwalk_fault *fault);
 void event_deliver(struct vcpu *v);
 bool event_wakes(struct vcpu *v);
 
-/* exit.c: dispatch. */
-void exit_handle(struct vcpu *v, struct vm_exit *e);
 void exit_log_counts(struct vcpu *v);
 /* The exit interrupted an event's delivery: it is delivered again by the next entry. */
 void exit_keep_vectoring(struct vcpu *v, const struct vm_exit *e);
@@ -60,14 +58,38 @@ enum next emulate_insn(struct vcpu *v, struct vm_exit *e);
 
 /* Handlers, one file per subject; all of this form. */
 typedef enum next exit_handler(struct vcpu *v, struct vm_exit *e);
-exit_handler exit_cpuid;     /* cpuid.c */
-exit_handler exit_io;        /* io.c */
-exit_handler exit_npf;       /* io.c */
-exit_handler exit_rdmsr;     /* msr.c */
-exit_handler exit_wrmsr;     /* msr.c */
-exit_handler exit_cr;        /* cr.c */
-exit_handler exit_xsetbv;    /* cr.c */
-exit_handler exit_hypercall; /* hypercall.c */
+exit_handler run_host_interrupt; /* run.c */
+exit_handler exit_cpuid;         /* cpuid.c */
+exit_handler exit_io;            /* io.c */
+exit_handler exit_npf;           /* io.c */
+exit_handler exit_rdmsr;         /* msr.c */
+exit_handler exit_wrmsr;         /* msr.c */
+exit_handler exit_cr;            /* cr.c */
+exit_handler exit_xsetbv;        /* cr.c */
+exit_handler exit_hypercall;     /* hypercall.c */
+
+/* exit.c: the table, a row per kind. */
+struct exit_row {
+	const char *name;
+	exit_handler *handle;
+	bool insn; /* an instruction's exit: its length must be known before the handler acts */
+};
+extern const struct exit_row exit_rows[EXIT_KINDS];
+
+/* Dispatch, in the run loop itself: the instruction pointer is advanced here and nowhere else. */
+static inline void exit_dispatch(struct vcpu *v, struct vm_exit *e)
+{
+	const struct exit_row *row = &exit_rows[e->kind];
+
+	v->exits[e->kind]++;
+	if (unlikely(e->vectoring.type))
+		exit_keep_vectoring(v, e);
+	if (row->insn && unlikely(!e->insn_len) && !emulate_length(v, e))
+		return;
+	if (row->handle(v, e) == NEXT_ADVANCE)
+		v->ops->advance(v, e->insn_len);
+}
+void exit_handle(struct vcpu *v, struct vm_exit *e);
 
 /* cpuid.c: the guest's CPUID, computed once from the CPU's. */
 int cpuid_build(struct vm *vm) must_check;

@@ -10,6 +10,7 @@
 #include <arch/regs.h>
 #include <vmm/errno.h>
 #include <vmm/host.h>
+#include <vmm/string.h>
 
 #include "core.h"
 
@@ -182,24 +183,40 @@ static const struct cpuid_row cpuid_rows[] = {
 };
 _Static_assert(ARRAY_SIZE(cpuid_rows) <= VM_CPUID_MAX, "struct vm holds an entry for each row");
 
+/* The leaves below 0x20 of the basic and of the extended range have a place in the index, the hypervisor's few are looked for. */
+static unsigned cpuid_first(const struct vm *vm, u32 leaf)
+{
+	unsigned i;
+
+	if (likely((leaf & ~(u32)BIT(31)) < VM_CPUID_INDEX))
+		return vm->cpuid_index[leaf >> 31][leaf & (VM_CPUID_INDEX - 1)];
+	for (i = 0; i < vm->cpuid_count; i++)
+		if (vm->cpuid[i].leaf == leaf)
+			return i;
+	return VM_CPUID_NONE;
+}
+
 const struct cpuid_entry *cpuid_find(const struct vm *vm, u32 leaf, u32 subleaf)
 {
-	unsigned low = 0, high = vm->cpuid_count;
+	unsigned i = cpuid_first(vm, leaf);
 
-	while (low < high) {
-		unsigned mid = (low + high) / 2;
-		const struct cpuid_entry *e = &vm->cpuid[mid];
+	for (; i < vm->cpuid_count && vm->cpuid[i].leaf == leaf; i++)
+		if (!vm->cpuid[i].exact_subleaf || vm->cpuid[i].subleaf == subleaf)
+			return &vm->cpuid[i];
+	return NULL;
+}
 
-		if (e->leaf < leaf || (e->leaf == leaf && e->exact_subleaf && e->subleaf < subleaf))
-			low = mid + 1;
-		else
-			high = mid;
+static void build_index(struct vm *vm)
+{
+	unsigned i = vm->cpuid_count;
+
+	memset(vm->cpuid_index, VM_CPUID_NONE, sizeof(vm->cpuid_index));
+	while (i--) {
+		u32 leaf = vm->cpuid[i].leaf;
+
+		if ((leaf & ~(u32)BIT(31)) < VM_CPUID_INDEX)
+			vm->cpuid_index[leaf >> 31][leaf & (VM_CPUID_INDEX - 1)] = (u8)i;
 	}
-	if (low == vm->cpuid_count || vm->cpuid[low].leaf != leaf)
-		return NULL;
-	if (vm->cpuid[low].exact_subleaf && vm->cpuid[low].subleaf != subleaf)
-		return NULL;
-	return &vm->cpuid[low];
 }
 
 /* ---- XSAVE -------------------------------------------------------------------------------- */
@@ -307,6 +324,7 @@ int cpuid_build(struct vm *vm)
 			row->build(vm, e);
 		vm->cpuid_count++;
 	}
+	build_index(vm);
 	if (!cpuid_find(vm, 1, 0))
 		return -HV_ENODEV;
 	build_xsave(vm);
@@ -327,15 +345,16 @@ enum next exit_cpuid(struct vcpu *v, unused struct vm_exit *e)
 	u32 leaf = (u32)v->gpr[GPR_RAX], subleaf = (u32)v->gpr[GPR_RCX];
 	const struct cpuid_entry *entry = cpuid_find(v->vm, leaf, subleaf);
 	u32 reg[4] = {0, 0, 0, 0};
-	unsigned i;
 
-	if (entry)
-		for (i = 0; i < 4; i++)
-			reg[i] = entry->reg[i];
-	else if (leaf == 0xb)
+	if (likely(entry)) {
+		reg[0] = entry->reg[0];
+		reg[1] = entry->reg[1];
+		reg[2] = entry->reg[2];
+		reg[3] = entry->reg[3];
+	} else if (leaf == 0xb)
 		reg[CPUID_ECX] =
 			subleaf &
-			0xff; /* SDM: the level type is 0 ("invalid"), ECX[7:0] echoes the input */
+			0xff; /* SDM: level type 0 ("invalid"), ECX[7:0] echoes the input */
 	if (entry && entry->fixup == FIX_FEATURES)
 		fix_features(v, reg);
 	else if (entry && entry->fixup == FIX_XSAVE_SIZE && entry->reg[CPUID_EAX])

@@ -144,32 +144,6 @@ static bool fetch_bytes(struct vcpu *v, struct vm_exit *e, enum emul_mode mode, 
 	}
 }
 
-/*
- * The length of an instruction in 64-bit code by the last fetch's page, if that still holds; else the cache is filled for the
- * next time. Without it a CPUID on a CPU without nrip-save would cost a page walk each. 0: fetch and decode.
- */
-static unsigned length_by_cache(struct vcpu *v)
-{
-	u64 rip = vcpu_reg(v, VREG_RIP);
-	struct gwalk_fault fault;
-	struct gwalk_state walk;
-	const u8 *bytes;
-	u8 buf[EXIT_INSN_MAX];
-	int n;
-
-	if (vcpu_reg(v, VREG_CODE_BITS) != 64)
-		return 0;
-	n = (int)gwalk_cached(&v->fetch, vcpu_reg(v, VREG_CR3), rip, &bytes);
-	if (unlikely(!n)) {
-		vcpu_walk_state(v, &walk);
-		/* Whatever comes of it is found again, and dealt with, by the fetch proper. */
-		(void)!gwalk_fetch(&v->vm->gmem, &walk, rip, 1, buf, &bytes, &v->fetch, &fault);
-		return 0;
-	}
-	n = emul_length(bytes, (unsigned)n, EMUL_MODE64);
-	return n > 0 ? (unsigned)n : 0;
-}
-
 typedef int decode_fn(const struct vm_exit *e, enum emul_mode mode, struct emul_insn *insn);
 
 static int decode_length(const struct vm_exit *e, enum emul_mode mode,
@@ -205,12 +179,31 @@ static int fetch_and_decode(struct vcpu *v, struct vm_exit *e, decode_fn *decode
 	return ret;
 }
 
+/*
+ * A CPU that does not tell lengths fetches here at its first CPUID or hypercall from a page; the next time its back end finds the
+ * bytes by v->fetch. Whatever else comes of this walk is found again, and dealt with, by the fetch proper.
+ */
+static void fill_fetch_cache(struct vcpu *v)
+{
+	struct gwalk_fault fault;
+	struct gwalk_state walk;
+	u8 buf[EXIT_INSN_MAX];
+	const u8 *bytes;
+
+	if (vcpu_reg(v, VREG_CODE_BITS) != 64)
+		return;
+	vcpu_walk_state(v, &walk);
+	(void)!gwalk_fetch(&v->vm->gmem, &walk, vcpu_reg(v, VREG_RIP), 1, buf, &bytes, &v->fetch,
+			   &fault);
+}
+
 bool emulate_length(struct vcpu *v, struct vm_exit *e)
 {
-	int len = e->insn_count ? 0 : (int)length_by_cache(v);
+	int len;
 
-	if (unlikely(!len))
-		len = fetch_and_decode(v, e, decode_length, NULL);
+	fill_fetch_cache(v);
+	len = fetch_and_decode(v, e, decode_length, NULL);
+
 	if (len < 0)
 		return false;
 	e->insn_len = (u8)len;

@@ -98,17 +98,11 @@ static enum next exit_unknown(struct vcpu *v, struct vm_exit *e)
 	return NEXT_RESUME;
 }
 
-struct exit_row {
-	const char *name;
-	exit_handler *handle;
-	bool insn; /* an instruction's exit: its length must be known before the handler acts */
-};
-
-static const struct exit_row exit_rows[EXIT_KINDS] = {
+const struct exit_row exit_rows[EXIT_KINDS] = {
 	[EXIT_NONE] = {"none", exit_none, false},
-	[EXIT_EXT_INTR] = {"interrupt", exit_none, false}, /* dealt with in run.c */
+	[EXIT_EXT_INTR] = {"interrupt", run_host_interrupt, false},
 	[EXIT_NMI] = {"nmi", exit_none, false},
-	[EXIT_TIMER] = {"timer", exit_none, false}, /* dealt with in run.c */
+	[EXIT_TIMER] = {"timer", run_host_interrupt, false},
 	[EXIT_INTR_WINDOW] = {"intr-window", exit_window, false},
 	[EXIT_NMI_WINDOW] = {"nmi-window", exit_window, false},
 	[EXIT_CPUID] = {"cpuid", exit_cpuid, true},
@@ -152,15 +146,7 @@ void exit_keep_vectoring(struct vcpu *v, const struct vm_exit *e)
 
 void exit_handle(struct vcpu *v, struct vm_exit *e)
 {
-	const struct exit_row *row = &exit_rows[e->kind];
-
-	v->exits[e->kind]++;
-	if (unlikely(e->vectoring.type))
-		exit_keep_vectoring(v, e);
-	if (row->insn && unlikely(!e->insn_len) && !emulate_length(v, e))
-		return;
-	if (row->handle(v, e) == NEXT_ADVANCE)
-		v->vm->ops->advance(v, e->insn_len);
+	exit_dispatch(v, e);
 }
 
 void exit_log_counts(struct vcpu *v)

@@ -54,7 +54,7 @@ void kvmclock_init(struct vm *vm)
 static bool write_system_time(struct vcpu *v, gpa_t gpa)
 {
 	struct pvclock_vcpu_time_info info = {
-		.version = v->clock.version + 2,
+		.version = v->kvmclock.version + 2,
 		.tsc_to_system_mul = v->vm->kvmclock_mult,
 		.tsc_shift = v->vm->kvmclock_shift,
 		.flags = PVCLOCK_TSC_STABLE,
@@ -65,7 +65,7 @@ static bool write_system_time(struct vcpu *v, gpa_t gpa)
 	info.system_time = clock_ticks_to_ns(v->vm->clock, now - v->vm->boot_ticks);
 	if (gmem_write(&v->vm->gmem, gpa, &info, sizeof(info)))
 		return false;
-	v->clock.version += 2;
+	v->kvmclock.version += 2;
 	return true;
 }
 
@@ -84,8 +84,8 @@ static bool write_wall_clock(struct vcpu *v, gpa_t gpa)
 
 bool kvmclock_read(struct vcpu *v, u32 msr, u64 *value)
 {
-	*value = msr == MSR_KVM_SYSTEM_TIME_NEW ? v->clock.system_time_msr :
-						  v->clock.wall_clock_msr;
+	*value = msr == MSR_KVM_SYSTEM_TIME_NEW ? v->kvmclock.system_time_msr :
+						  v->kvmclock.wall_clock_msr;
 	return true;
 }
 
@@ -95,13 +95,13 @@ bool kvmclock_write(struct vcpu *v, u32 msr, u64 value)
 	if (msr == MSR_KVM_WALL_CLOCK_NEW) {
 		if (value & 3 || !write_wall_clock(v, value))
 			return false;
-		v->clock.wall_clock_msr = value;
+		v->kvmclock.wall_clock_msr = value;
 		return true;
 	}
 	if (value & 2)
 		return false;
 	if (value & SYSTEM_TIME_ENABLE && !write_system_time(v, value & ~SYSTEM_TIME_ENABLE))
 		return false;
-	v->clock.system_time_msr = value;
+	v->kvmclock.system_time_msr = value;
 	return true;
 }

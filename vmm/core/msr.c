@@ -198,8 +198,6 @@ static const struct msr_row msr_rows[] = {
 	{MSR_MTRR_FIX4K_0, MSR_MTRR_FIX4K_7, mtrr_read, mtrr_write},
 	{MSR_PAT, MSR_PAT, read_pat, write_pat},
 	{MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, mtrr_read, mtrr_write},
-	{MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, read_lapic, write_lapic},
-	{MSR_X2APIC_FIRST, MSR_X2APIC_LAST, read_lapic, write_lapic},
 	{MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW, kvmclock_read, kvmclock_write},
 	{MSR_EFER, MSR_EFER, read_efer, write_efer},
 	{MSR_TSC_AUX, MSR_TSC_AUX, read_tsc_aux, write_tsc_aux},
@@ -209,9 +207,17 @@ static const struct msr_row msr_rows[] = {
 	{MSR_INT_PENDING, MSR_INT_PENDING, read_amd_zero, write_amd_ignore},
 };
 
+static const struct msr_row lapic_row = {MSR_X2APIC_FIRST, MSR_X2APIC_LAST, read_lapic,
+					 write_lapic};
+
 static const struct msr_row *msr_find(u32 msr)
 {
 	unsigned low = 0, high = ARRAY_SIZE(msr_rows);
+
+	/* The rows of interrupts and timers, which a running kernel writes all day. */
+	if (likely(msr - MSR_X2APIC_FIRST <= MSR_X2APIC_LAST - MSR_X2APIC_FIRST ||
+		   msr == MSR_TSC_DEADLINE))
+		return &lapic_row;
 
 	while (low < high) {
 		unsigned mid = (low + high) / 2;
@@ -257,6 +263,6 @@ void msr_reset(struct vcpu *v)
 {
 	v->tsc_adjust = 0;
 	v->misc_enable = MISC_ENABLE_FAST_STRING;
-	v->clock = (struct kvmclock){0};
+	v->kvmclock = (struct kvmclock){0};
 	mtrr_reset(&v->mtrr);
 }

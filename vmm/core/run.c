@@ -12,27 +12,12 @@
 
 #include "core.h"
 
-static u64 next_deadline(struct vcpu *v)
-{
-	const struct timer *t = v->vm->clock->head;
-
-	return t ? t->deadline : HOST_TIMER_OFF;
-}
-
-static void arm_host_timer(struct vcpu *v, u64 deadline)
-{
-	if (v->timer_armed != deadline) {
-		v->timer_armed = deadline;
-		host_timer_arm(deadline);
-	}
-}
-
 #define TIMER_UNKNOWN 0 /* no deadline anybody asks for */
 
 /* The interrupt may have been the timer's, a little early even: it is armed anew for whatever is left. */
 static void timers_fire(struct vcpu *v)
 {
-	clock_run(v->vm->clock, host_ticks());
+	clock_run(v->clock, host_ticks());
 	v->timer_armed = TIMER_UNKNOWN;
 }
 
@@ -54,11 +39,11 @@ static void wait_for_event(struct vcpu *v)
 		vm_request_poweroff(v->vm);
 		return;
 	}
-	arm_host_timer(v, next_deadline(v));
+	host_timer_arm(v->clock->armed);
 	host_idle();
-	timers_fire(v);
 	if (v->vm->caps->run_deadline)
-		arm_host_timer(v, HOST_TIMER_OFF);
+		host_timer_arm(HOST_TIMER_OFF);
+	timers_fire(v);
 }
 
 /* False: leave vcpu_run(). */
@@ -72,7 +57,7 @@ static bool serve_requests(struct vcpu *v)
 		return false;
 	}
 	if (req & REQ_FLUSH)
-		v->vm->ops->flush(v);
+		v->ops->flush(v);
 	if (req & REQ_INPUT)
 		vuart_poll(&v->vm->uart);
 	if (req & REQ_EVENT && !v->halted)
@@ -80,19 +65,27 @@ static bool serve_requests(struct vcpu *v)
 	return true;
 }
 
-static void enter(struct vcpu *v, struct vm_exit *e)
+/* The earliest deadline is another one: a back end without a timer of its own needs the host's. */
+static void deadline_changed(struct vcpu *v, u64 deadline)
 {
-	u64 deadline = next_deadline(v);
-
+	v->timer_armed = deadline;
 	if (!v->vm->caps->run_deadline)
-		arm_host_timer(v, deadline);
-	v->entries++;
-	v->vm->ops->run(v, deadline, e);
+		host_timer_arm(deadline);
+}
+
+/* EXIT_EXT_INTR and EXIT_TIMER. */
+enum next run_host_interrupt(struct vcpu *v, struct vm_exit *e)
+{
+	if (e->kind == EXIT_EXT_INTR && e->vector)
+		host_irq_service(e->vector);
+	timers_fire(v);
+	return NEXT_RESUME;
 }
 
 void vcpu_run(struct vcpu *v)
 {
 	struct vm_exit e;
+	u64 deadline;
 
 	for (;;) {
 		if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE)) && !serve_requests(v))
@@ -101,16 +94,10 @@ void vcpu_run(struct vcpu *v)
 			wait_for_event(v);
 			continue;
 		}
-		enter(v, &e);
-		if (e.kind == EXIT_EXT_INTR || e.kind == EXIT_TIMER) {
-			v->exits[e.kind]++;
-			if (e.kind == EXIT_EXT_INTR && e.vector)
-				host_irq_service(e.vector);
-			timers_fire(v);
-			if (e.vectoring.type)
-				exit_keep_vectoring(v, &e);
-			continue;
-		}
-		exit_handle(v, &e);
+		deadline = v->clock->armed;
+		if (unlikely(deadline != v->timer_armed))
+			deadline_changed(v, deadline);
+		v->ops->run(v, deadline, &e);
+		exit_dispatch(v, &e);
 	}
 }

@@ -142,6 +142,8 @@ int vcpu_create(struct vm *vm, struct vcpu *v, unsigned id)
 {
 	memset(v, 0, sizeof(*v));
 	v->vm = vm;
+	v->ops = vm->ops;
+	v->clock = vm->clock;
 	v->id = id;
 	v->timer_armed = HOST_TIMER_OFF;
 	v->xcr0 = XCR0_X87;

@@ -11,6 +11,7 @@
 void bus_init(struct bus *b)
 {
 	memset(b, 0, sizeof(*b));
+	b->last = b->region;
 }
 
 int bus_claim(struct bus *b, const struct bus_region *r)
@@ -34,7 +35,7 @@ int bus_claim(struct bus *b, const struct bus_region *r)
 	memmove(&b->region[at + 1], &b->region[at], (b->count - at) * sizeof(b->region[0]));
 	b->region[at] = *r;
 	b->count++;
-	b->last = 0;
+	b->last = b->region;
 	return 0;
 }
 
@@ -57,44 +58,32 @@ const struct bus_region *bus_find(const struct bus *b, u64 addr)
 }
 
 /* The region that holds the whole access, or NULL. */
-static inline const struct bus_region *find_access(struct bus *b, u64 addr, unsigned size)
+static const struct bus_region *find_access(struct bus *b, u64 addr, unsigned size)
 {
-	/* With no region at all region[0] has size 0: it never matches. */
-	const struct bus_region *r = &b->region[b->last];
+	const struct bus_region *r = bus_find(b, addr);
 
-	if (unlikely(addr - r->base >= r->size)) {
-		r = bus_find(b, addr);
-		if (!r)
-			return NULL;
-		b->last = (unsigned)(r - b->region);
+	if (r && r->size - (addr - r->base) >= size) {
+		b->last = r;
+		return r;
 	}
-	return likely(r->size - (addr - r->base) >= size) ? r : NULL;
-}
-
-static void count_unclaimed(struct bus *b, u64 addr)
-{
 	b->unclaimed++;
 	b->unclaimed_last = addr;
+	return NULL;
 }
 
-u64 bus_read(struct bus *b, u64 addr, unsigned size)
+u64 bus_read_elsewhere(struct bus *b, u64 addr, unsigned size)
 {
 	const struct bus_region *r = find_access(b, addr, size);
 
-	if (unlikely(!r)) {
-		count_unclaimed(b, addr);
-		return size >= 8 ? ~0ULL : BIT(size * 8) - 1;
-	}
-	return r->ops->read(r->dev, addr - r->base, size);
+	if (r)
+		return r->ops->read(r->dev, addr - r->base, size);
+	return size >= 8 ? ~0ULL : BIT(size * 8) - 1;
 }
 
-void bus_write(struct bus *b, u64 addr, unsigned size, u64 value)
+void bus_write_elsewhere(struct bus *b, u64 addr, unsigned size, u64 value)
 {
 	const struct bus_region *r = find_access(b, addr, size);
 
-	if (unlikely(!r)) {
-		count_unclaimed(b, addr);
-		return;
-	}
-	r->ops->write(r->dev, addr - r->base, size, value);
+	if (r)
+		r->ops->write(r->dev, addr - r->base, size, value);
 }

@@ -307,6 +307,9 @@ static __attribute__((noinline)) u64 wide_read(struct vuart *u, unsigned port, u
 
 static u64 bus_read_op(void *dev, u64 offset, unsigned size)
 {
+	/* The port that is read before each byte that is written. */
+	if (likely(offset == PORT_LSR && size == 1))
+		return lsr_read(dev);
 	if (likely(size == 1))
 		return port_read(dev, (unsigned)offset);
 	return wide_read(dev, (unsigned)offset, size);

@@ -30,17 +30,46 @@ struct bus_region {
 struct bus {
 	struct bus_region region[BUS_REGIONS_MAX]; /* sorted by base, no overlap */
 	unsigned count;
-	unsigned last;      /* index of the region hit last: most accesses come in runs */
-	u64 unclaimed;      /* accesses that no region claimed */
-	u64 unclaimed_last; /* address of the last one */
+	const struct bus_region *last; /* hit last: most accesses come in runs */
+	u64 unclaimed;                 /* accesses that no region claimed */
+	u64 unclaimed_last;            /* address of the last one */
 };
 
 void bus_init(struct bus *b);
 /* -HV_EEXIST on overlap, -HV_ENOSPC when full, -HV_EINVAL for size 0 or wrap-around. */
 int bus_claim(struct bus *b, const struct bus_region *r) must_check;
 const struct bus_region *bus_find(const struct bus *b, u64 addr);
+/* For bus_read() and bus_write(): the access is not, or not wholly, in the region hit last. */
+u64 bus_read_elsewhere(struct bus *b, u64 addr, unsigned size);
+void bus_write_elsewhere(struct bus *b, u64 addr, unsigned size, u64 value);
+
+/* With no region at all `last` is region[0], of size 0: it never matches. */
+static inline bool bus_hits_last(const struct bus *b, u64 addr, unsigned size)
+{
+	const struct bus_region *r = b->last;
+	u64 offset = addr - r->base;
+
+	return offset < r->size && size <= r->size - offset;
+}
+
 /* An access that crosses a region's end, or hits no region: all ones / swallowed, counted. */
-u64 bus_read(struct bus *b, u64 addr, unsigned size);
-void bus_write(struct bus *b, u64 addr, unsigned size, u64 value);
+static inline u64 bus_read(struct bus *b, u64 addr, unsigned size)
+{
+	const struct bus_region *r = b->last;
+
+	if (bus_hits_last(b, addr, size))
+		return r->ops->read(r->dev, addr - r->base, size);
+	return bus_read_elsewhere(b, addr, size);
+}
+
+static inline void bus_write(struct bus *b, u64 addr, unsigned size, u64 value)
+{
+	const struct bus_region *r = b->last;
+
+	if (bus_hits_last(b, addr, size))
+		r->ops->write(r->dev, addr - r->base, size, value);
+	else
+		bus_write_elsewhere(b, addr, size, value);
+}
 
 #endif

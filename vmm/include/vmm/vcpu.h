@@ -61,10 +61,12 @@ struct vcpu {
 	u64 gpr[16];
 	u64 cr2; /* the guest's while it does not run (VMX; SVM keeps it in the VMCB) */
 	struct vm *vm;
-	unsigned id;            /* in its VM, also the APIC ID */
-	void *backend;          /* struct vmx_vcpu or struct svm_vcpu */
-	u32 requests;           /* REQ_*, atomic */
-	bool halted;            /* HLT: waits for an event */
+	unsigned id;                   /* in its VM, also the APIC ID */
+	void *backend;                 /* struct vmx_vcpu or struct svm_vcpu */
+	u32 requests;                  /* REQ_*, atomic */
+	bool halted;                   /* HLT: waits for an event */
+	const struct backend_ops *ops; /* the VM's, and its clock: at hand for the exit path */
+	struct clock *clock;
 	u32 windows;            /* WINDOW_* asked for now */
 	struct event exception; /* raised by a handler, to be injected before anything else */
 	struct event reinject;  /* delivery was interrupted by the exit */
@@ -77,10 +79,10 @@ struct vcpu {
 	u64 misc_enable;
 	struct vmtrr mtrr;
 	u64 timer_armed; /* what the host timer was last set to for this vcpu */
-	struct kvmclock clock;
-	struct gwalk_cache fetch; /* where the last intercepted instruction was fetched from */
-	u64 exits[EXIT_KINDS];    /* statistics */
-	u64 entries;
+	struct kvmclock kvmclock;
+	struct gwalk_cache
+		fetch; /* where the last intercepted instruction was fetched from; a back end may look there */
+	u64 exits[EXIT_KINDS]; /* statistics */
 };
 
 #endif

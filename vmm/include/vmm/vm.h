@@ -18,8 +18,10 @@
 #include <vmm/vrtc.h>
 #include <vmm/vuart.h>
 
-#define VM_CPUS_MAX  1
-#define VM_CPUID_MAX 48
+#define VM_CPUS_MAX    1
+#define VM_CPUID_MAX   48
+#define VM_CPUID_INDEX 32
+#define VM_CPUID_NONE  0xff
 
 enum vm_state { VM_STOPPED, VM_RUNNING, VM_DEAD };
 
@@ -62,6 +64,8 @@ struct vm {
 	unsigned cpus;
 	struct cpuid_entry cpuid[VM_CPUID_MAX];
 	unsigned cpuid_count;
+	u8 cpuid_index[2]
+		      [VM_CPUID_INDEX]; /* first entry of basic and extended leaves, or VM_CPUID_NONE */
 	struct vm_policy policy;
 	struct load_image image;
 	struct chardev console; /* the UART's far end */
