@@ -222,10 +222,8 @@ static _Noreturn void guest_end(void)
 {
 	/* In VMX operation a CPU blocks INIT, by which some machines reset: SDM vol. 3 "Restrictions on VMX Operation". */
 	boot.ops->cpu_disable();
-	if (boot.vm->state == VM_DEAD) {
-		log_err("the guest was stopped: %s", boot.vm->why);
+	if (boot.vm->state == VM_DEAD) /* vm_kill() has said why */
 		host_end(host.on_error);
-	}
 	log_info("the last guest has stopped: %s", boot.config.on_idle == END_POWEROFF ?
 							   "powering off" :
 						   boot.config.on_idle == END_REBOOT ? "rebooting" :

@@ -71,6 +71,21 @@ static struct svm_cpu *this_cpu(void)
 	return host_va(rdmsr(MSR_VM_HSAVE_PA) + CPU_STATE * PAGE_SIZE);
 }
 
+/*
+ * Family 10h: a guest that changes the size of a page under way can make the CPU report a machine check ("Revision Guide for
+ * AMD Family 10h Processors", erratum 383); bit 47 of DC_CFG is AMD's way around it.
+ */
+static void avoid_erratum_383(void)
+{
+	u32 id[4];
+	u64 dc_cfg;
+
+	read_leaf(1, id);
+	if ((id[CPUID_EAX] >> 8 & 0xf) + (id[CPUID_EAX] >> 20 & 0xff) == 0x10 &&
+	    rdmsr_safe(MSR_DC_CFG, &dc_cfg) && !wrmsr_safe(MSR_DC_CFG, dc_cfg | BIT(47)))
+		log_warn("DC_CFG cannot be written: AMD's erratum 383 stays");
+}
+
 static int svm_cpu_enable(struct backend_problem *problem)
 {
 	struct backend_caps unused_caps;
@@ -93,6 +108,7 @@ static int svm_cpu_enable(struct backend_problem *problem)
 	/* Probing has made sure that it is not locked. */
 	if (rdmsr_safe(MSR_VM_CR, &vm_cr) && vm_cr & VM_CR_SVMDIS)
 		wrmsr(MSR_VM_CR, vm_cr & ~VM_CR_SVMDIS);
+	avoid_erratum_383();
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
 	wrmsr(MSR_VM_HSAVE_PA, pages);
 	return 0;

@@ -235,6 +235,15 @@ static void compare_cr(const struct subject *s)
 		}
 		return;
 	}
+	if (s->ours.cr_op == CR_SMSW) {
+		agree(s, "SMSW", s->theirs.mnemonic, ZYDIS_MNEMONIC_SMSW);
+		if (s->ours.dst.kind == EMUL_OP_MEM)
+			compare_operand(s, &s->ours.dst, &s->op[0]);
+		else
+			agree(s, "register", s->ours.dst.reg,
+			      (u64)register_number(s->op[0].reg.value));
+		return;
+	}
 	agree(s, "MOV CR", s->theirs.mnemonic, ZYDIS_MNEMONIC_MOV);
 	cr = s->ours.cr_op == CR_MOV_TO ? &s->op[0] : &s->op[1];
 	reg = s->ours.cr_op == CR_MOV_TO ? &s->op[1] : &s->op[0];

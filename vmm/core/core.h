@@ -54,6 +54,8 @@ bool emulate_fetch(struct vcpu *v, struct vm_exit *e, struct emul_insn *insn) mu
 /* Value of a register or memory operand; false: a fault was raised. */
 bool emulate_read_operand(struct vcpu *v, const struct emul_insn *insn,
 			  const struct emul_operand *op, u64 *value) must_check;
+bool emulate_write_operand(struct vcpu *v, const struct emul_insn *insn,
+			   const struct emul_operand *op, u64 value) must_check;
 enum next emulate_insn(struct vcpu *v, struct vm_exit *e);
 
 /* Handlers, one file per subject; all of this form. */
@@ -116,6 +118,8 @@ bool mtrr_write(struct vcpu *v, u32 msr, u64 value) must_check;
 
 /* kvmclock.c */
 void kvmclock_init(struct vm *vm);
+void kvmclock_update(
+	struct vcpu *v); /* the guest's TSC was set: what it computes time from follows */
 bool kvmclock_read(struct vcpu *v, u32 msr, u64 *value) must_check;
 bool kvmclock_write(struct vcpu *v, u32 msr, u64 value) must_check;
 

@@ -255,6 +255,19 @@ static u64 lmsw_value(u64 cr0, u16 source)
 	return (cr0 & ~0xeULL) | (source & 0xf);
 }
 
+/* SMSW exits where reads of CR0 do: a register takes as much of it as the operand size says, memory 16 bits. */
+static bool smsw(struct vcpu *v, const struct emul_insn *insn)
+{
+	u64 cr0 = vcpu_reg(v, VREG_CR0), old;
+
+	if (insn->dst.kind != EMUL_OP_REG)
+		return emulate_write_operand(v, insn, &insn->dst, cr0);
+	old = vcpu_gpr(v, insn->dst.reg);
+	vcpu_gpr_set(v, insn->dst.reg,
+		     insn->op_size == 2 ? (old & ~0xffffULL) | (cr0 & 0xffff) : cr0);
+	return true;
+}
+
 /* Fills in the operands that a CPU without decode assists did not give. */
 static bool cr_decode(struct vcpu *v, struct vm_exit *e)
 {
@@ -269,7 +282,10 @@ static bool cr_decode(struct vcpu *v, struct vm_exit *e)
 	}
 	e->cr.cr = insn.cr;
 	e->cr.op = insn.cr_op;
-	if (insn.cr_op != CR_LMSW) {
+	if (insn.cr_op == CR_SMSW) {
+		if (!smsw(v, &insn))
+			return false;
+	} else if (insn.cr_op != CR_LMSW) {
 		e->cr.gpr = insn.cr_op == CR_MOV_TO ? insn.src.reg : insn.dst.reg;
 	} else if (!e->cr.lmsw_known) {
 		u64 source;
@@ -299,6 +315,8 @@ enum next exit_cr(struct vcpu *v, struct vm_exit *e)
 	case CR_MOV_FROM:
 		value = cr_read(v, e->cr.cr);
 		vcpu_gpr_set(v, e->cr.gpr, in_64bit_code(v) ? value : (u32)value);
+		break;
+	case CR_SMSW: /* done with its operand at hand */
 		break;
 	case CR_CLTS:
 		ok = cr0_write(v, vcpu_reg(v, VREG_CR0) & ~CR0_TS);

@@ -254,25 +254,14 @@ enum next emulate_insn(struct vcpu *v, struct vm_exit *e)
 	}
 }
 
-/* A memory operand is read as MOV would read it, by way of a register that gets its old value back. */
-bool emulate_read_operand(struct vcpu *v, const struct emul_insn *insn,
-			  const struct emul_operand *op, u64 *value)
+static bool exec_mov(struct vcpu *v, const struct emul_insn *mov)
 {
-	u64 rax = v->gpr[GPR_RAX];
-	struct emul_insn mov = *insn;
 	struct emul_exec x;
 
-	if (op->kind == EMUL_OP_REG) {
-		*value = vcpu_gpr(v, op->reg);
-		return true;
-	}
-	mov.opcode = EMUL_MOV;
-	mov.src = *op;
-	mov.dst = (struct emul_operand){.kind = EMUL_OP_REG, .reg = GPR_RAX, .size = op->size};
 	exec_prepare(v, &x);
-	switch (emul_exec(&x, &mov, 1)) {
+	switch (emul_exec(&x, mov, 1)) {
 	case EMUL_DONE:
-		break;
+		return true;
 	case EMUL_FAULT:
 		vcpu_raise_fault(v, &x.fault);
 		return false;
@@ -281,7 +270,38 @@ bool emulate_read_operand(struct vcpu *v, const struct emul_insn *insn,
 			(unsigned long long)vcpu_reg(v, VREG_RIP));
 		return false;
 	}
+}
+
+/* A memory operand is read as MOV would read it, by way of a register that gets its old value back. */
+bool emulate_read_operand(struct vcpu *v, const struct emul_insn *insn,
+			  const struct emul_operand *op, u64 *value)
+{
+	u64 rax = v->gpr[GPR_RAX];
+	struct emul_insn mov = *insn;
+
+	if (op->kind == EMUL_OP_REG) {
+		*value = vcpu_gpr(v, op->reg);
+		return true;
+	}
+	mov.opcode = EMUL_MOV;
+	mov.src = *op;
+	mov.dst = (struct emul_operand){.kind = EMUL_OP_REG, .reg = GPR_RAX, .size = op->size};
+	if (!exec_mov(v, &mov))
+		return false;
 	*value = v->gpr[GPR_RAX];
 	v->gpr[GPR_RAX] = rax;
 	return true;
+}
+
+/* And written as MOV with an immediate would write it. */
+bool emulate_write_operand(struct vcpu *v, const struct emul_insn *insn,
+			   const struct emul_operand *op, u64 value)
+{
+	struct emul_insn mov = *insn;
+
+	mov.opcode = EMUL_MOV;
+	mov.dst = *op;
+	mov.src = (struct emul_operand){.kind = EMUL_OP_IMM, .size = op->size};
+	mov.imm = value & (~0ULL >> (64 - 8 * op->size));
+	return exec_mov(v, &mov);
 }

@@ -69,6 +69,13 @@ static bool write_system_time(struct vcpu *v, gpa_t gpa)
 	return true;
 }
 
+void kvmclock_update(struct vcpu *v)
+{
+	/* The guest chose the address, and it was RAM then; RAM does not go away. */
+	if (v->kvmclock.system_time_msr & SYSTEM_TIME_ENABLE)
+		(void)write_system_time(v, v->kvmclock.system_time_msr & ~SYSTEM_TIME_ENABLE);
+}
+
 /* The time of day when system_time was 0. */
 static bool write_wall_clock(struct vcpu *v, gpa_t gpa)
 {

@@ -94,16 +94,24 @@ static bool read_feature_control(unused struct vcpu *v, unused u32 msr, u64 *val
 	return true;
 }
 
+static bool is_amd(const struct vcpu *v)
+{
+	const struct cpuid_entry *e = cpuid_find(v->vm, 0, 0);
+
+	return e && e->reg[CPUID_ECX] == 0x444d4163; /* "cAMD" */
+}
+
+/* Intel's; on AMD it is reserved. */
 static bool read_misc_enable(struct vcpu *v, unused u32 msr, u64 *value)
 {
 	*value = v->misc_enable;
-	return true;
+	return !is_amd(v);
 }
 
 static bool write_misc_enable(struct vcpu *v, unused u32 msr, u64 value)
 {
 	v->misc_enable = value;
-	return true;
+	return !is_amd(v);
 }
 
 static bool read_efer(struct vcpu *v, unused u32 msr, u64 *value)
@@ -152,13 +160,6 @@ static bool write_tsc_aux(struct vcpu *v, unused u32 msr, u64 value)
 		return false;
 	vcpu_reg_set(v, VREG_TSC_AUX, value);
 	return true;
-}
-
-static bool is_amd(const struct vcpu *v)
-{
-	const struct cpuid_entry *e = cpuid_find(v->vm, 0, 0);
-
-	return e && e->reg[CPUID_ECX] == 0x444d4163; /* "cAMD" */
 }
 
 /* AMD's registers that every kernel reads without a CPUID bit that announces them. */

@@ -22,8 +22,8 @@ static void timers_fire(struct vcpu *v)
 }
 
 /*
- * HLT: the host CPU halts too. An only CPU that halts with interrupts off has no source of NMIs and is never woken
- * again: that is how a kernel says "halt", and it ends the VM.
+ * HLT: the host CPU halts too. An only CPU that halts with interrupts off, and to which no pin of the I/O APIC sends NMIs, is
+ * never woken again: that is how a kernel says "halt", and it ends the VM.
  */
 static void wait_for_event(struct vcpu *v)
 {
@@ -32,7 +32,8 @@ static void wait_for_event(struct vcpu *v)
 		vcpu_request(v, REQ_EVENT);
 		return;
 	}
-	if (!(vcpu_reg(v, VREG_RFLAGS) & RFLAGS_IF) && v->vm->cpus == 1) {
+	if (!(vcpu_reg(v, VREG_RFLAGS) & RFLAGS_IF) && v->vm->cpus == 1 &&
+	    !vioapic_sends_nmi(&v->vm->ioapic)) {
 		log_info(
 			"guest %s halted with interrupts off: nothing can wake it, so it is stopped",
 			v->vm->name);

@@ -42,6 +42,7 @@ void vcpu_set_tsc_offset(struct vcpu *v, u64 offset)
 	v->tsc_offset = offset;
 	vcpu_reg_set(v, VREG_TSC_OFFSET, offset);
 	vlapic_tsc_changed(&v->lapic);
+	kvmclock_update(v);
 }
 
 void vcpu_set_cr2(struct vcpu *v, u64 value)

@@ -205,13 +205,18 @@ int vm_boot(struct vm *vm, struct load_error *why)
 	return 0;
 }
 
+#define RESETS_LOGGED 16 /* one by one; then the powers of two */
+
 static int vm_restart(struct vm *vm)
 {
 	struct load_error why;
 	int ret;
 
-	log_info("guest %s restarts (%s)", vm->name, vm->reset_how);
 	vm->resets++;
+	/* A guest that does nothing else must not fill the log. */
+	if (vm->resets <= RESETS_LOGGED || !(vm->resets & (vm->resets - 1)))
+		log_info("guest %s restarts (%s), %llu so far", vm->name, vm->reset_how,
+			 (unsigned long long)vm->resets);
 	__atomic_fetch_and(&vm->vcpu[0].requests, ~(u32)REQ_RESET, __ATOMIC_ACQ_REL);
 	ret = gmem_scrub(&vm->gmem);
 	if (!ret)

@@ -158,6 +158,8 @@ static int decode_0f01(struct emul_cursor *c, struct emul_insn *i)
 		if (reg == 4) {
 			i->dst = i->src;
 			i->src.kind = EMUL_OP_NONE;
+			i->opcode = EMUL_CR;
+			i->cr_op = CR_SMSW;
 			return 0;
 		}
 		i->opcode = EMUL_CR;

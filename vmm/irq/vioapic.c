@@ -94,6 +94,17 @@ void vioapic_set_pin(void *vioapic, unsigned pin, bool level)
 		send(io, pin);
 }
 
+bool vioapic_sends_nmi(const struct vioapic *io)
+{
+	unsigned pin;
+
+	for (pin = 0; pin < VIOAPIC_PINS; pin++)
+		if (!(io->redir[pin] & REDIR_MASKED) &&
+		    field_get(REDIR_MODE, io->redir[pin]) == APIC_NMI)
+			return true;
+	return false;
+}
+
 void vioapic_eoi(struct vioapic *io, u8 vector)
 {
 	unsigned pin;

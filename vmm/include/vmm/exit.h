@@ -66,7 +66,7 @@ struct exit_npf {
 	bool table_walk; /* the guest's own page-table walk caused it, not the final access */
 };
 
-enum cr_op { CR_MOV_TO, CR_MOV_FROM, CR_CLTS, CR_LMSW };
+enum cr_op { CR_MOV_TO, CR_MOV_FROM, CR_CLTS, CR_LMSW, CR_SMSW };
 
 struct exit_cr {
 	u8 cr;  /* 0, 3, 4, 8 */

@@ -27,6 +27,8 @@ void vioapic_reset(struct vioapic *io);
 extern const struct bus_ops vioapic_bus_ops; /* dev = struct vioapic */
 /* For struct irq_line: ctx = struct vioapic. */
 void vioapic_set_pin(void *vioapic, unsigned pin, bool level);
+/* Is there a pin, not masked, that is delivered as an NMI? */
+bool vioapic_sends_nmi(const struct vioapic *io);
 void vioapic_eoi(struct vioapic *io, u8 vector);
 
 #endif
