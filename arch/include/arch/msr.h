@@ -72,7 +72,7 @@
 #define MSR_HWCR                0xc0010015
 #define MSR_NB_CFG              0xc001001f
 #define MSR_INT_PENDING         0xc0010055 /* "Interrupt Pending": zero, no erratum 400 */
-#define MSR_DC_CFG	       0xc0011022
+#define MSR_DC_CFG              0xc0011022
 #define MSR_VM_CR               0xc0010114
 #define VM_CR_SVMDIS            BIT(4)
 #define VM_CR_LOCK              BIT(3)
