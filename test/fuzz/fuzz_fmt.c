@@ -36,7 +36,10 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 #define SIX  v, v, v, v, v, v
 #define ARGS SIX, SIX, SIX, SIX, SIX, SIX, SIX, SIX, SIX, SIX, SIX
 	len = fmt_s(whole, sizeof(whole), fmt, ARGS);
-	if (len < 0 || (size_t)len >= sizeof(whole) || strlen(whole) > (size_t)len)
+	/* A width from the arguments may be huge: then there is nothing to compare with. */
+	if (len < 0 || (size_t)len >= sizeof(whole))
+		return 0;
+	if (strlen(whole) > (size_t)len)
 		abort();
 	part = malloc(v % 40);
 	if (v % 40 && !part)
