@@ -45,12 +45,13 @@ HOT := $(addprefix vmm/core/,run exit io cpuid msr event hypercall emulate vcpu)
 	$(addprefix vmm/dev/,bus vuart clock) $(addprefix vmm/irq/,vlapic vlapic_regs vlapic_timer vioapic) \
 	$(addprefix vmm/mem/,gmem gwalk) vmm/lib/string \
 	$(addprefix arch/svm/,svm decode event vmcb) $(addprefix arch/vmx/,run decode regs event)
-# Without frames of their own (a backtrace passes over them; RBP stays the caller's): three
+# With gcc without frames of their own (a backtrace passes over them; RBP stays the caller's): three
 # instructions less a function, a dozen functions an exit.
-$(HOT:%=$(METAL)/%.c.o): FILE_CFLAGS += -O2 -fomit-frame-pointer -ffixed-rbp
+$(HOT:%=$(METAL)/%.c.o): FILE_CFLAGS += -O2 $(HOT_FRAMES)
 
 # A loop in memset must not become a call of memset.
 STRING_CFLAGS := -fno-tree-loop-distribute-patterns
+HOT_FRAMES    := -fomit-frame-pointer -ffixed-rbp
 
 # What the two compilers do not share. Clang is told the target, so that its own default (a
 # hardened or foreign one) does not matter.
@@ -59,6 +60,7 @@ ifeq ($(CC_IS_CLANG),1)
 METAL_CFLAGS := --target=x86_64-unknown-none-elf \
 	$(filter-out -Wshadow=local $(METAL_ALIGN),$(METAL_CFLAGS)) -Wno-unused-command-line-argument
 STRING_CFLAGS := -fno-builtin
+HOT_FRAMES    :=
 endif
 
 METAL_ASFLAGS := $(METAL_CFLAGS) -D__ASSEMBLY__
