@@ -32,7 +32,7 @@ const struct svm_exit_row svm_exit_rows[SVM_EXIT_CODES] = {
 	[SVM_EXIT_HLT] = {EXIT_HLT, SVM_FORM_INSN},
 	[SVM_EXIT_INVLPG] = {EXIT_INVLPG, SVM_FORM_INSN},
 	[SVM_EXIT_INVLPGA] = {EXIT_UNDEFINED, SVM_FORM_OTHER},
-	[SVM_EXIT_IOIO] = {EXIT_IO, SVM_FORM_IO},
+	[SVM_EXIT_IOIO] = {EXIT_IO, SVM_FORM_OTHER},
 	[SVM_EXIT_MSR] = {EXIT_RDMSR, SVM_FORM_OTHER},
 	[SVM_EXIT_TASK] = {EXIT_TASK_SWITCH, SVM_FORM_OTHER},
 	[SVM_EXIT_FERR_FREEZE] = {EXIT_UNKNOWN, SVM_FORM_OTHER},
@@ -154,7 +154,8 @@ static void decode_row(const struct vmcb *c, const struct svm_caps *caps, struct
 	exit->kind = row->kind;
 	switch (row->kind) {
 	case EXIT_IO:
-		svm_decode_io(c, exit);
+		exit->insn_len = svm_length_to(c, c->exitinfo2);
+		svm_decode_io(c->exitinfo1, &exit->io);
 		if (c->exitinfo1 & SVM_IO_STRING)
 			decode_string_io(caps, c->exitinfo1, &exit->io);
 		return;
@@ -178,7 +179,7 @@ static void decode_row(const struct vmcb *c, const struct svm_caps *caps, struct
 
 void svm_decode(const struct vmcb *c, const struct svm_caps *caps, struct vm_exit *exit)
 {
-	svm_decode_common(c, exit);
+	svm_decode_head(c->exitcode, EXIT_UNKNOWN, 0, exit);
 	/* What lies there with the valid bit clear may be stale. */
 	if (c->exitintinfo & SVM_EVENT_VALID)
 		decode_vectoring(c->exitintinfo, &exit->vectoring);
@@ -188,6 +189,4 @@ void svm_decode(const struct vmcb *c, const struct svm_caps *caps, struct vm_exi
 		decode_npf(c, caps, exit);
 	else if ((u32)c->exitcode == SVM_EXIT_INVALID)
 		exit->kind = EXIT_ENTRY_FAILED;
-	else
-		exit->kind = EXIT_UNKNOWN;
 }

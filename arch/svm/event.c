@@ -29,21 +29,25 @@ static void raise_single_step(struct vcpu *v)
 	__atomic_fetch_or(&v->requests, REQ_EVENT, __ATOMIC_ACQ_REL);
 }
 
+static void end_of_flags(struct vcpu *v, struct vmcb_save *save)
+{
+	bool step = save->rflags & RFLAGS_TF;
+
+	save->rflags &= ~RFLAGS_RF;
+	if (step)
+		raise_single_step(v);
+}
+
 void svm_advance(struct vcpu *v, unsigned len)
 {
 	struct vmcb *c = svm_of(v)->vmcb;
-	u64 rip = c->save.rip + len;
-	u64 rflags = c->save.rflags;
 
+	c->save.rip += len;
 	if (unlikely(!svm_in_64bit_code(c)))
-		rip = (u32)rip;
-	c->save.rip = rip;
+		c->save.rip = (u32)c->save.rip;
 	c->int_shadow = 0;
-	if (unlikely(rflags & (RFLAGS_TF | RFLAGS_RF))) {
-		c->save.rflags = rflags & ~RFLAGS_RF;
-		if (rflags & RFLAGS_TF)
-			raise_single_step(v);
-	}
+	if (unlikely(c->save.rflags & (RFLAGS_TF | RFLAGS_RF)))
+		end_of_flags(v, &c->save);
 }
 
 /* ---- What stands in the way --------------------------------------------------------------- */

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * void svm_enter(struct vcpu *v, struct svm_vcpu *s, struct vm_exit *exit)
+ * void svm_run(struct vcpu *v, u64 deadline, struct vm_exit *exit)
  *
- * Into the guest, back, and on to svm_exited() with the same arguments. Tail-called by svm_run() with interrupts off. Offsets are asserted
- * in svm.h.
+ * Into the guest, back, and on to svm_exited(s, exit): backend_ops.run. Called with interrupts off. When something is to be done before the
+ * entry, svm_run_with_work(v, s, exit) does it and comes back by svm_enter(), which has the same arguments. Offsets are asserted in svm.h.
  *
  * GIF is 0 from before the first guest value is in a register until the host's own are back: only then can an NMI use the host's
  * TSS. RFLAGS.IF is 1 at VMRUN because with V_INTR_MASKING it is the host's IF that lets a physical interrupt end the guest's run;
  * none is taken here, GIF being 0. APM vol. 2 "Global Interrupt Flag, STGI and CLGI Instructions", "Physical (INTR) Interrupt
  * Masking in EFLAGS".
  */
+
 /* struct vcpu */
 #define GPR(n)	  (8 * (n)) /* x86 encoding order; RSP is the VMCB's */
 #define V_BACKEND 0x98
 
 /* struct svm_vcpu */
-#define S_VMCB	  0
-#define S_VMCB_PA 8
-#define S_HOST_PA 16
+#define S_VMCB	     0
+#define S_VMCB_PA    8
+#define S_HOST_PA    16
+#define S_ENTRY_WORK 24
 
 /* struct vmcb */
 #define C_CLEAN 0x0c0
@@ -26,8 +28,13 @@
 #define CLEAN_ALL 0x3ff
 
 	.text
-	.globl	svm_enter
+	.globl	svm_run, svm_enter
+	.type	svm_run, @function
 	.type	svm_enter, @function
+svm_run:
+	mov	V_BACKEND(%rdi), %rsi
+	cmpb	$0, S_ENTRY_WORK(%rsi)
+	jne	svm_run_with_work
 svm_enter:
 	push	%rbp
 	push	%rbx
@@ -79,21 +86,17 @@ svm_enter:
 	mov	%r13, GPR(13)(%rax)
 	mov	%r14, GPR(14)(%rax)
 	mov	%r15, GPR(15)(%rax)
-	mov	%rax, %rdi
-	mov	V_BACKEND(%rdi), %rsi
-	pop	%rdx
-	mov	S_HOST_PA(%rsi), %rax
+	mov	V_BACKEND(%rax), %rdi
+	pop	%rsi
+	mov	S_VMCB(%rdi), %r10
+	mov	C_RAX(%r10), %rdx
+	mov	%rdx, GPR(0)(%rax)
+	movl	$CLEAN_ALL, C_CLEAN(%r10)
+	mov	S_HOST_PA(%rdi), %rax
 	vmload	%rax
 	stgi
 
-	mov	S_VMCB(%rsi), %rcx
-	mov	C_RAX(%rcx), %rax
-	mov	%rax, GPR(0)(%rdi)
-	movl	$CLEAN_ALL, C_CLEAN(%rcx)
 	/* What the guest left in registers that nobody overwrites soon is not for speculation to use. */
-	xor	%r8d, %r8d
-	xor	%r9d, %r9d
-	xor	%r10d, %r10d
 	xor	%r11d, %r11d
 	pop	%r15
 	pop	%r14
@@ -102,6 +105,7 @@ svm_enter:
 	pop	%rbx
 	pop	%rbp
 	jmp	svm_exited
+	.size	svm_run, . - svm_run
 	.size	svm_enter, . - svm_enter
 
 	.section .note.GNU-stack, "", @progbits

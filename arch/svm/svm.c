@@ -163,6 +163,7 @@ static int svm_vcpu_create(struct vcpu *v)
 	maps = host_va(s->maps_pa);
 	s->vmcb = (struct vmcb *)maps;
 	s->vmcb_pa = s->maps_pa;
+	s->vcpu = v;
 	v->xcr0 = XCR0_X87; /* it may be loaded before its first reset */
 	s->msrpm = maps + MAP_MSRPM;
 	s->caps = this_cpu()->caps;
@@ -366,47 +367,35 @@ static void own_exit(struct vcpu *v, struct svm_vcpu *s, struct vm_exit *exit)
 }
 
 /* Not inline, and the last act of their callers: the usual entry and exit need no stack frame in C. */
-static __attribute__((noinline)) void exited_rest(struct vcpu *v, struct svm_vcpu *s,
-						  struct vm_exit *exit)
+static __attribute__((noinline)) void exited_rest(struct svm_vcpu *s, struct vm_exit *exit)
 {
 	svm_decode(s->vmcb, &s->caps, exit);
 	if (s->entry_work)
 		after_entry(s, exit);
-	own_exit(v, s, exit);
+	own_exit(s->vcpu, s, exit);
 }
 
-void svm_exited(struct vcpu *v, struct svm_vcpu *s, struct vm_exit *exit)
+void svm_exited(struct svm_vcpu *s, struct vm_exit *exit)
 {
 	if (unlikely(s->entry_work)) {
-		exited_rest(v, s, exit);
+		exited_rest(s, exit);
 		return;
 	}
 	switch (svm_decode_quick(s->vmcb, &s->caps, exit)) {
 	case SVM_DECODED:
 		break;
 	case SVM_DECODED_BUT_LENGTH:
-		svm_find_length(v, exit);
+		svm_find_length(s->vcpu, exit);
 		break;
 	default:
-		exited_rest(v, s, exit);
+		exited_rest(s, exit);
 		break;
 	}
 }
 
-static __attribute__((noinline)) void run_with_work(struct vcpu *v, struct svm_vcpu *s,
-						    struct vm_exit *exit)
+void svm_run_with_work(struct vcpu *v, struct svm_vcpu *s, struct vm_exit *exit)
 {
 	if (before_entry(v, exit))
-		svm_enter(v, s, exit);
-}
-
-static void svm_run(struct vcpu *v, unused u64 deadline, struct vm_exit *exit)
-{
-	struct svm_vcpu *s = svm_of(v);
-
-	if (unlikely(s->entry_work))
-		run_with_work(v, s, exit);
-	else
 		svm_enter(v, s, exit);
 }
 

@@ -343,6 +343,7 @@ struct svm_vcpu {
 	bool loaded;
 
 	struct svm_caps caps;
+	struct vcpu *vcpu;   /* whose backend this is */
 	struct svm_cpu *cpu; /* loaded on, or last loaded on */
 	u64 generation;      /* cpu->generation when vmcb->asid was given */
 
@@ -433,9 +434,8 @@ void svm_asid_prepare(struct svm_vcpu *s, struct svm_cpu *cpu);
 
 /* How an exit code's exit is filled in, beyond its kind. */
 enum svm_exit_form {
-	SVM_FORM_INSN, /* an instruction's exit: nRIP is valid where the CPU has it */
-	SVM_FORM_IO,
 	SVM_FORM_OTHER,
+	SVM_FORM_INSN, /* an instruction's exit, without operands: nRIP is valid where the CPU has it */
 };
 
 struct svm_exit_row {
@@ -448,32 +448,36 @@ extern const struct svm_exit_row svm_exit_rows[SVM_EXIT_CODES];
 /* Fills all of *exit that its kind has; insn_len may stay 0. */
 void svm_decode(const struct vmcb *c, const struct svm_caps *caps, struct vm_exit *exit);
 
-static inline void svm_decode_common(const struct vmcb *c, struct vm_exit *exit)
+/* The common members of *exit; those from kind to vector by one store. */
+static inline void svm_decode_head(u64 code, u32 kind, u8 insn_len, struct vm_exit *exit)
 {
-	exit->raw = c->exitcode;
-	exit->insn_len = 0;
-	exit->insn_count = 0;
-	exit->vector = 0;
+	u64 head = kind | (u64)insn_len << 32;
+
+	__builtin_memcpy(exit, &head, sizeof(head));
+	exit->raw = code;
 	exit->vectoring.type = EVENT_NONE;
 }
 
+_Static_assert(offsetof(struct vm_exit, kind) == 0 && offsetof(struct vm_exit, insn_len) == 4 &&
+		       offsetof(struct vm_exit, insn_count) == 5 &&
+		       offsetof(struct vm_exit, vector) == 6 && offsetof(struct vm_exit, raw) == 8,
+	       "svm_decode_head()");
+
+/* Where the CPU saves the next RIP; 16-bit code wraps around. */
 static inline u8 svm_length_to(const struct vmcb *c, u64 next)
 {
-	u64 len = next - c->save.rip;
+	u16 len = (u16)(next - c->save.rip);
 
 	return likely(len <= EXIT_INSN_MAX) ? (u8)len : 0;
 }
 
-static inline void svm_decode_io(const struct vmcb *c, struct vm_exit *exit)
+/* One of three bits says the size, by its place. */
+static inline void svm_decode_io(u64 info, struct exit_io *io)
 {
-	u64 info = c->exitinfo1;
-
-	exit->insn_len = svm_length_to(c, c->exitinfo2);
-	exit->io.port = (u16)(info >> 16);
-	exit->io.in = info & SVM_IO_IN;
-	exit->io.string = false;
-	/* One of three bits is set, and its place is the size. */
-	exit->io.size = (u8)field_get(SVM_IO_SIZE, info);
+	io->port = (u16)(info >> 16);
+	io->size = (u8)field_get(SVM_IO_SIZE, info);
+	io->in = info & SVM_IO_IN;
+	io->string = false;
 }
 
 /* How far svm_decode_quick() got. */
@@ -483,27 +487,27 @@ enum svm_decoded { SVM_DECODED, SVM_DECODED_BUT_LENGTH, SVM_NOT_DECODED };
 static inline enum svm_decoded svm_decode_quick(const struct vmcb *c, const struct svm_caps *caps,
 						struct vm_exit *exit)
 {
-	u64 code = c->exitcode;
-	u8 form;
+	u64 code = c->exitcode, info = c->exitinfo1;
+	u32 kind;
 
-	if (unlikely(c->exitintinfo & SVM_EVENT_VALID || code >= SVM_EXIT_CODES))
+	if (unlikely((u32)c->exitintinfo & (u32)SVM_EVENT_VALID))
 		return SVM_NOT_DECODED;
-	form = svm_exit_rows[code].form;
-	if (form == SVM_FORM_IO) {
-		if (unlikely(c->exitinfo1 & SVM_IO_STRING))
+	if (code == SVM_EXIT_IOIO) {
+		if (unlikely(info & SVM_IO_STRING))
 			return SVM_NOT_DECODED;
-		exit->kind = EXIT_IO;
-		svm_decode_common(c, exit);
-		svm_decode_io(c, exit);
+		/* This EXITINFO2 every CPU has had: it needs no doubt. */
+		svm_decode_head(code, EXIT_IO, (u8)(c->exitinfo2 - c->save.rip), exit);
+		svm_decode_io(info, &exit->io);
 		return SVM_DECODED;
 	}
-	if (form != SVM_FORM_INSN)
+	if (code >= SVM_EXIT_CODES || svm_exit_rows[code].form != SVM_FORM_INSN)
 		return SVM_NOT_DECODED;
-	exit->kind = svm_exit_rows[code].kind;
-	svm_decode_common(c, exit);
-	if (!caps->nrips)
+	kind = svm_exit_rows[code].kind;
+	if (!caps->nrips) {
+		svm_decode_head(code, kind, 0, exit);
 		return SVM_DECODED_BUT_LENGTH;
-	exit->insn_len = svm_length_to(c, c->nrip);
+	}
+	svm_decode_head(code, kind, svm_length_to(c, c->nrip), exit);
 	return SVM_DECODED;
 }
 
@@ -527,13 +531,17 @@ void svm_find_length(struct vcpu *v, struct vm_exit *exit);
 
 /* ---- run.S and svm.c -------------------------------------------------------------------------- */
 
+void svm_run(struct vcpu *v, u64 deadline, struct vm_exit *exit);
 void svm_enter(struct vcpu *v, struct svm_vcpu *s, struct vm_exit *exit);
+/* run.S goes to it instead of entering when s->entry_work is set. */
+void svm_run_with_work(struct vcpu *v, struct svm_vcpu *s, struct vm_exit *exit);
 /* run.S goes on to it after the exit, with GIF = 1 and interrupts off. */
-void svm_exited(struct vcpu *v, struct svm_vcpu *s, struct vm_exit *exit);
+void svm_exited(struct svm_vcpu *s, struct vm_exit *exit);
 
 _Static_assert(offsetof(struct svm_vcpu, vmcb) == 0 && offsetof(struct svm_vcpu, vmcb_pa) == 8 &&
-		       offsetof(struct svm_vcpu, host_pa) == 16,
-	       "run.S: S_VMCB, S_VMCB_PA, S_HOST_PA");
+		       offsetof(struct svm_vcpu, host_pa) == 16 &&
+		       offsetof(struct svm_vcpu, entry_work) == 24,
+	       "run.S: S_VMCB, S_VMCB_PA, S_HOST_PA, S_ENTRY_WORK");
 _Static_assert(offsetof(struct vmcb, save.rax) == 0x5f8 && offsetof(struct vmcb, clean) == 0xc0,
 	       "run.S: C_RAX, C_CLEAN");
 _Static_assert(SVM_CLEAN_ALL == 0x3ff, "run.S: CLEAN_ALL");
