@@ -112,7 +112,7 @@ static void memory_init(void)
 	for (unsigned i = 0; i < info->mem_count; i++) {
 		const struct boot_mem *m = &info->mem[i];
 
-		log_debug("memory: %#013llx-%#013llx %s", (unsigned long long)m->base,
+		log_debug("memory: 0x%011llx-0x%011llx %s", (unsigned long long)m->base,
 			  (unsigned long long)(m->base + m->size - 1), m->ram ? "RAM" : "reserved");
 		if (m->ram)
 			memory_add_ram(m->base, m->size);
