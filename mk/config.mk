@@ -26,10 +26,13 @@ NM      ?= nm
 STRIP   ?= strip
 IASL    ?= iasl
 
-# V=1 shows the commands.
+# V=1 shows the commands; `make -s` nothing but complaints.
 V ?= 0
 ifeq ($(V),1)
 Q :=
+say = @:
+else ifneq ($(findstring s,$(firstword -$(MAKEFLAGS))),)
+Q := @
 say = @:
 else
 Q := @
