@@ -53,7 +53,7 @@ help: ## this list
 	@echo 'Variables:'
 	@echo '  BACKEND   auto, svm (QEMU), vmx (Bochs, or KVM where nested)          [$(BACKEND)]'
 	@echo '  FIRMWARE  bios, uefi                                                  [$(FIRMWARE)]'
-	@echo '  CPUS      CPUs of the emulated machine (Havoc uses the first)         [$(CPUS)]'
+	@echo '  CPUS      CPUs of the emulated machine (guests run on the first)       [$(CPUS)]'
 	@echo '  MEM       memory of the emulated machine: 512M, 4G                    [$(MEM)]'
 	@echo '  IMAGE     the guest: $(GUEST_IMAGES)  [$(IMAGE)]'
 	@echo '  DEV       the disk that `make usb` writes'

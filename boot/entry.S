@@ -232,6 +232,7 @@ message_cpu:
 	/* ---- Early page tables; paging.c replaces them. ------------------------------------------ */
 	.section .bss.page, "aw", @nobits
 	.balign 4096
+	.globl early_pml4		/* APs start on it too: ap.S */
 early_pml4:
 	.skip 4096
 early_pdpt_low:
@@ -243,11 +244,12 @@ early_pd_high:
 early_pd_low:
 	.skip 4 * 4096
 
-	/* ---- The main stack; its guard page is unmapped by paging.c. ------------------------------ */
-	.globl host_stack_guard, host_stack_top
-host_stack_guard:
+	/* ---- The first CPU's stacks (struct cpu_stacks); paging.c unmaps their guard pages. ------- */
+	.globl host_stacks
+host_stacks:
 	.skip LAYOUT_GUARD_SIZE
 	.skip LAYOUT_STACK_SIZE
 host_stack_top:
+	.skip LAYOUT_IST_STACKS * (LAYOUT_GUARD_SIZE + LAYOUT_IST_STACK_SIZE)
 
 	.section .note.GNU-stack, "", @progbits

@@ -124,6 +124,7 @@ static void memory_init(void)
 	memory_map_done();
 	for (unsigned i = 0; i < info->module_count; i++)
 		memory_keep(info->module[i].start, info->module[i].end - info->module[i].start);
+	memory_keep_done();
 	if (!host.ram_bytes)
 		refuse("the boot loader gave no memory map: boot by GRUB 2, command multiboot2");
 	if (info->dropped)
@@ -161,6 +162,31 @@ static void backend_init(void)
 		refuse("this CPU offers neither VMX (Intel VT-x) nor SVM (AMD-V): turn virtualization on in the firmware setup if it is there, else take another machine");
 	if (boot.ops->probe(&boot.caps, &problem) || boot.ops->cpu_enable(&problem))
 		refuse("%s", problem.text);
+	host.virtualisation_off = boot.ops->cpu_disable;
+}
+
+/* Whether the CPU can do what the first one can, so that a guest may run on either. */
+static bool caps_equal(const struct backend_caps *a, const struct backend_caps *b)
+{
+	return a->large_pages == b->large_pages && a->run_deadline == b->run_deadline &&
+	       a->rdtscp == b->rdtscp && a->invpcid == b->invpcid && a->phys_bits == b->phys_bits;
+}
+
+/* What each CPU but the first does: it waits. */
+static void cpu_run(struct pcpu *cpu)
+{
+	struct backend_problem problem = {{0}};
+	struct backend_caps caps = {0};
+
+	if (boot.ops->probe(&caps, &problem))
+		smp_report(cpu, problem.text);
+	if (!caps_equal(&caps, &boot.caps))
+		smp_report(cpu, "it is of another kind than the first CPU");
+	if (boot.ops->cpu_enable(&problem))
+		smp_report(cpu, problem.text);
+	smp_report(cpu, NULL);
+	for (;;)
+		host_idle();
 }
 
 static void guest_init(void)
@@ -204,7 +230,7 @@ static void guest_start(void)
 		.hypercall_compat = boot.config.hypercall_compat,
 		.ops = boot.ops,
 		.caps = &boot.caps,
-		.clock = &host.cpu.clock,
+		.clock = &host.boot_cpu.clock,
 		.console = {.write = guest_console_write, .read = guest_console_read},
 		.devices = pc_devices,
 	};
@@ -238,7 +264,7 @@ void boot_main(u32 magic, u32 mbi, u64 entry_tsc, u64 load_delta)
 	int bad_info;
 
 	host_init(load_delta, entry_tsc);
-	idt_init();
+	cpu_tables_init(&host.boot_cpu);
 	bad_info = magic == MB2_BOOT_MAGIC ?
 			   boot_info_parse(&boot.info, host_va(mbi), MB2_SIZE_MAX) :
 			   -HV_EINVAL;
@@ -254,8 +280,10 @@ void boot_main(u32 magic, u32 mbi, u64 entry_tsc, u64 load_delta)
 	if (!time_finish())
 		refuse("this machine has no clock to measure time by: neither an ACPI PM timer nor a PIT");
 	console_start();
-	log_info("%s, %llu MiB of memory, %llu MiB free; the guest gets %llu MiB", boot.ops->name,
-		 mib(host.ram_bytes), mib(host_mem_free_bytes()), mib(boot.config.mem));
+	smp_start(cpu_run);
+	log_info("%s, %u CPU%s, %llu MiB of memory, %llu MiB free; the guest gets %llu MiB",
+		 boot.ops->name, host.cpus, host.cpus == 1 ? "" : "s", mib(host.ram_bytes),
+		 mib(host_mem_free_bytes()), mib(boot.config.mem));
 	guest_start();
 	log_debug("starting the guest %llu ticks after the boot loader",
 		  (unsigned long long)(host_ticks() - entry_tsc));

@@ -189,6 +189,19 @@ static void fadt_parse(struct acpi_info *a, const u8 *t, u32 len)
 	a->pm_timer_32 = flags & FADT_TMR_VAL_EXT;
 }
 
+/* Firmware may list a CPU in both forms. */
+static void cpu_add(struct acpi_info *a, u32 apic_id)
+{
+	for (unsigned i = 0; i < a->cpus; i++) {
+		if (a->cpu[i] == apic_id)
+			return;
+	}
+	if (a->cpus == ACPI_CPUS_MAX)
+		a->cpus_dropped++;
+	else
+		a->cpu[a->cpus++] = apic_id;
+}
+
 static void madt_entry(struct acpi_info *a, const u8 *e, unsigned len)
 {
 	struct acpi_override *o;
@@ -196,11 +209,11 @@ static void madt_entry(struct acpi_info *a, const u8 *e, unsigned len)
 	switch (e[0]) {
 	case MADT_LAPIC:
 		if (len >= 8 && get32(e + 4) & MADT_CPU_ENABLED)
-			a->cpus++;
+			cpu_add(a, e[3]);
 		break;
 	case MADT_X2APIC:
 		if (len >= 16 && get32(e + 8) & MADT_CPU_ENABLED)
-			a->cpus++;
+			cpu_add(a, get32(e + 4));
 		break;
 	case MADT_IOAPIC:
 		if (len >= 12 && a->ioapics < ACPI_IOAPICS_MAX)

@@ -12,6 +12,7 @@
 #define ACPI_RSDP_MAX      36
 #define ACPI_IOAPICS_MAX   8
 #define ACPI_OVERRIDES_MAX 16
+#define ACPI_CPUS_MAX      64
 
 /* Physical memory, read only. */
 struct acpi_mem {
@@ -45,7 +46,9 @@ struct acpi_info {
 	bool valid; /* FADT and MADT were looked for, what was found is below */
 	/* MADT */
 	bool has_madt;
-	unsigned cpus; /* enabled ones */
+	unsigned cpus;          /* enabled ones, each listed once */
+	u32 cpu[ACPI_CPUS_MAX]; /* their APIC IDs, in the order of the table */
+	unsigned cpus_dropped;  /* those for which there was no room */
 	unsigned ioapics;
 	struct acpi_ioapic ioapic[ACPI_IOAPICS_MAX];
 	unsigned overrides;

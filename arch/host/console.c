@@ -2,7 +2,7 @@
 /*
  * The host's consoles: what is written goes to the serial port and the screen alike; what is typed comes from the
  * serial port, by interrupt, into a ring from which guests' UARTs take it. Implements the console part of
- * vmm/host.h. One CPU, interrupts off: no locking.
+ * vmm/host.h. What is written by one call stays together.
  */
 #include "arch/host/console.h"
 
@@ -73,24 +73,41 @@ static void console_take(void *ctx, u8 byte)
 	c->rx[c->rx_head++ % CONSOLE_RX_RING] = byte;
 }
 
-void console_service(struct console *c)
+bool console_service(struct console *c)
 {
-	u32 before = c->rx_head;
+	bool arrived;
+	u32 before;
 
+	spin_lock(&c->lock);
+	before = c->rx_head;
 	uart_service(&c->uart, console_take, c);
-	if (c->rx_head != before && c->listener)
+	arrived = c->rx_head != before;
+	spin_unlock(&c->lock);
+	if (arrived && c->listener)
 		c->listener(c->listener_arg);
+	return arrived;
+}
+
+void console_break_locks(struct console *c)
+{
+	c->lock = (struct spinlock){0};
 }
 
 void console_flush(struct console *c)
 {
+	spin_lock(&c->lock);
 	uart_flush(&c->uart);
+	spin_unlock(&c->lock);
 }
 
 void host_console_write(const char *text, size_t len)
 {
-	uart_write(&host.console.uart, text, len);
-	screen_write(&host.console.screen, text, len);
+	struct console *c = &host.console;
+
+	spin_lock(&c->lock);
+	uart_write(&c->uart, text, len);
+	screen_write(&c->screen, text, len);
+	spin_unlock(&c->lock);
 }
 
 size_t host_console_read(u8 *buf, size_t max)
@@ -98,8 +115,10 @@ size_t host_console_read(u8 *buf, size_t max)
 	struct console *c = &host.console;
 	size_t n = 0;
 
+	spin_lock(&c->lock);
 	while (n < max && c->rx_tail != c->rx_head)
 		buf[n++] = c->rx[c->rx_tail++ % CONSOLE_RX_RING];
+	spin_unlock(&c->lock);
 	return n;
 }
 

@@ -9,9 +9,13 @@
 #include "arch/host/screen.h"
 #include "arch/host/uart.h"
 
+#include <vmm/spinlock.h>
+
 #define CONSOLE_RX_RING KiB(4) /* a power of two */
 
+/* All of it but the listener is under the lock. */
 struct console {
+	struct spinlock lock;
 	struct uart uart;
 	struct screen screen;
 	u32 rx_head, rx_tail; /* free-running */
@@ -25,8 +29,10 @@ void console_serial_init(struct console *c, u16 port, u32 speed);
 /* The screen; nothing happens if there is none that can be used. May come before or after paging_init(). */
 void console_screen_fb(struct console *c, const struct fb_params *p);
 void console_screen_vga(struct console *c, unsigned cols, unsigned rows);
-/* Something may have arrived at the serial port, or room may be there to send. */
-void console_service(struct console *c);
+/* Something may have arrived at the serial port (true: it had), or room may be there to send. */
+bool console_service(struct console *c);
+/* For a panic, when no other CPU runs any more. */
+void console_break_locks(struct console *c);
 /* Everything written has left the machine. */
 void console_flush(struct console *c);
 

@@ -15,8 +15,19 @@
 
 /* The first MiB is left alone: firmware uses it behind its own map's back. */
 #define LOW_MEMORY_END MiB(1)
+/* But for one page between these. */
+#define LOW_PAGE_MIN KiB(32)
+#define LOW_PAGE_END KiB(640)
 
 struct host host;
+
+void pcpu_init(struct pcpu *cpu, unsigned number)
+{
+	cpu->self = cpu;
+	cpu->number = number;
+	cpu->deadline = HOST_TIMER_OFF;
+	cpu->console_poll = HOST_TIMER_OFF;
+}
 
 void host_init(u64 load_delta, u64 entry_tsc)
 {
@@ -25,8 +36,11 @@ void host_init(u64 load_delta, u64 entry_tsc)
 	host.load_delta = load_delta;
 	host.entry_tsc = entry_tsc;
 	host.on_error = END_HALT; /* until the options are known */
-	host.cpu.deadline = HOST_TIMER_OFF;
-	host.cpu.console_poll = HOST_TIMER_OFF;
+	pcpu_init(&host.boot_cpu, 0);
+	host.boot_cpu.stacks = &host_stacks;
+	host.boot_cpu.state = PCPU_UP;
+	host.cpu[0] = &host.boot_cpu;
+	host.cpus = 1;
 	host.phys_bits = 36;
 	host_cpuid(0x80000000, 0, r);
 	if (r[0] >= 0x80000008) {
@@ -68,8 +82,28 @@ void memory_map_done(void)
 	host.ram_count = host.pages.count;
 	memcpy(host.ram, host.pages.free, host.ram_count * sizeof(host.ram[0]));
 	host.ram_bytes = host.pages.free_bytes;
-	memory_keep(0, LOW_MEMORY_END);
 	memory_keep(host_pa(image_start), (u64)(image_end - image_start));
+}
+
+/* The highest page of conventional memory that nobody has a claim to. */
+static hpa_t low_page(void)
+{
+	hpa_t found = 0;
+
+	for (unsigned i = 0; i < host.pages.count; i++) {
+		const struct extent *e = &host.pages.free[i];
+		hpa_t end = MIN(e->base + e->size, LOW_PAGE_END);
+
+		if (end >= e->base + PAGE_SIZE && end - PAGE_SIZE >= LOW_PAGE_MIN)
+			found = MAX(found, end - PAGE_SIZE);
+	}
+	return found;
+}
+
+void memory_keep_done(void)
+{
+	host.low_page = low_page();
+	memory_keep(0, LOW_MEMORY_END);
 }
 
 void memory_keep(hpa_t base, u64 size)
@@ -83,31 +117,38 @@ void memory_keep(hpa_t base, u64 size)
 
 int host_mem_alloc(u64 size, u64 align, hpa_t *out)
 {
-	return page_alloc_get(&host.pages, size, align, out);
+	int ret;
+
+	spin_lock(&host.pages_lock);
+	ret = page_alloc_get(&host.pages, size, align, out);
+	spin_unlock(&host.pages_lock);
+	return ret;
 }
 
 void host_mem_free(hpa_t pa, u64 size)
 {
+	spin_lock(&host.pages_lock);
 	page_alloc_put(&host.pages, pa, size);
+	spin_unlock(&host.pages_lock);
 }
 
 u64 host_mem_free_bytes(void)
 {
-	return host.pages.free_bytes;
+	return __atomic_load_n(&host.pages.free_bytes, __ATOMIC_RELAXED);
 }
 
 void *host_page_zalloc(void)
 {
 	hpa_t pa;
 
-	if (page_alloc_get(&host.pages, PAGE_SIZE, PAGE_SIZE, &pa))
+	if (host_mem_alloc(PAGE_SIZE, PAGE_SIZE, &pa))
 		return NULL;
 	return memset(host_va(pa), 0, PAGE_SIZE);
 }
 
 void host_page_free(void *page)
 {
-	page_alloc_put(&host.pages, host_pa(page), PAGE_SIZE);
+	host_mem_free(host_pa(page), PAGE_SIZE);
 }
 
 void *host_va(hpa_t pa)

@@ -18,22 +18,18 @@ struct extable_row {
 };
 extern const struct extable_row extable_start[], extable_end[];
 
-/* In pages of their own, so that paging.c can take the guard pages away. */
-extern struct ist_stack ist_stack[IST_COUNT];
-struct ist_stack ist_stack[IST_COUNT] aligned(4096);
-
 /* A stack overflow is a #PF at a guard page: it needs another stack as #DF does. */
 static const u8 ist_of_vector[32] = {
 	[VEC_NMI] = IST_NMI, [VEC_DF] = IST_DF, [VEC_MC] = IST_MC, [VEC_PF] = IST_PF};
 
-static void idt_fill(struct pcpu *cpu)
+static void idt_fill(void)
 {
 	for (unsigned v = 0; v < IRQ_VECTORS; v++) {
 		u64 entry = v < IRQ_VECTOR_FIRST ?
 				    (u64)trap_stubs + (u64)v * TRAP_STUB_SIZE :
 				    (u64)irq_stubs + (u64)(v - IRQ_VECTOR_FIRST) * IRQ_STUB_SIZE;
 
-		cpu->idt[v] = (struct idt_gate){
+		host.idt[v] = (struct idt_gate){
 			.offset_low = (u16)entry,
 			.selector = SEL_CODE,
 			.ist = v < ARRAY_SIZE(ist_of_vector) ? ist_of_vector[v] : 0,
@@ -56,23 +52,23 @@ static void gdt_fill(struct pcpu *cpu)
 	cpu->gdt[SEL_TSS / 8 + 1] = base >> 32;
 }
 
-void idt_init(void)
+void cpu_tables_init(struct pcpu *cpu)
 {
-	struct pcpu *cpu = &host.cpu;
 	struct desc_ptr gdtr = {sizeof(cpu->gdt) - 1, (u64)cpu->gdt};
-	struct desc_ptr idtr = {sizeof(cpu->idt) - 1, (u64)cpu->idt};
+	struct desc_ptr idtr = {sizeof(host.idt) - 1, (u64)host.idt};
 
 	for (unsigned i = 0; i < IST_COUNT; i++)
-		cpu->tss.ist[i] = (u64)(&ist_stack[i] + 1);
-	cpu->tss.rsp[0] = (u64)host_stack_top;
+		cpu->tss.ist[i] = (u64)(&cpu->stacks->ist[i] + 1);
+	cpu->tss.rsp[0] = (u64)(&cpu->stacks->mem + 1);
 	cpu->tss.iomap = sizeof(cpu->tss);
 	gdt_fill(cpu);
-	idt_fill(cpu);
+	if (cpu->number == 0)
+		idt_fill();
 	lgdt(&gdtr);
 	load_segments(SEL_CODE, SEL_DATA);
 	/* A null selector clears the base on some CPUs and keeps it on others. */
 	wrmsr(MSR_FS_BASE, 0);
-	wrmsr(MSR_GS_BASE, 0);
+	wrmsr(MSR_GS_BASE, (u64)cpu);
 	lldt(0);
 	ltr(SEL_TSS);
 	lidt(&idtr);
@@ -80,6 +76,8 @@ void idt_init(void)
 
 void host_cpu_state_get(struct host_cpu_state *out)
 {
+	struct pcpu *cpu = pcpu_here();
+
 	*out = (struct host_cpu_state){
 		.cr0 = read_cr0(),
 		.cr3 = read_cr3(),
@@ -88,9 +86,9 @@ void host_cpu_state_get(struct host_cpu_state *out)
 		.pat = rdmsr(MSR_PAT),
 		.fs_base = rdmsr(MSR_FS_BASE),
 		.gs_base = rdmsr(MSR_GS_BASE),
-		.tr_base = (u64)&host.cpu.tss,
-		.gdt_base = (u64)host.cpu.gdt,
-		.idt_base = (u64)host.cpu.idt,
+		.tr_base = (u64)&cpu->tss,
+		.gdt_base = (u64)cpu->gdt,
+		.idt_base = (u64)host.idt,
 		.cs = SEL_CODE,
 		.ss = SEL_DATA,
 		.ds = SEL_DATA,
@@ -112,28 +110,11 @@ static bool extable_fixup(struct trap_frame *f)
 	return false;
 }
 
-void trap_dispatch(struct trap_frame *f)
+static void irq_service(struct pcpu *cpu, u8 vector)
 {
-	if (f->vector >= IRQ_VECTOR_FIRST) {
-		host_irq_service((u8)f->vector);
-		return;
-	}
-	if (f->vector == VEC_NMI) {
-		host.cpu.nmis++;
-		return;
-	}
-	if (f->vector == VEC_GP && extable_fixup(f))
-		return;
-	panic_trap(f);
-}
-
-void host_irq_service(u8 vector)
-{
-	struct pcpu *cpu = &host.cpu;
-
 	switch (vector) {
 	case IRQ_VECTOR_TIMER:
-		timer_interrupt();
+		timer_interrupt(cpu);
 		break;
 	case IRQ_VECTOR_CONSOLE:
 		console_service(&host.console);
@@ -153,4 +134,26 @@ void host_irq_service(u8 vector)
 		break;
 	}
 	lapic_eoi();
+}
+
+void trap_dispatch(struct trap_frame *f)
+{
+	if (f->vector >= IRQ_VECTOR_FIRST) {
+		irq_service(pcpu_here(), (u8)f->vector);
+		return;
+	}
+	if (f->vector == VEC_NMI) {
+		if (__atomic_load_n(&host.stopping, __ATOMIC_ACQUIRE))
+			smp_stop_here();
+		pcpu_here()->nmis++;
+		return;
+	}
+	if (f->vector == VEC_GP && extable_fixup(f))
+		return;
+	panic_trap(f);
+}
+
+void host_irq_service(unsigned cpu, u8 vector)
+{
+	irq_service(host.cpu[cpu], vector);
 }

@@ -74,7 +74,7 @@ bool ioapic_route_isa(u8 irq, u8 vector)
 	u64 low = vector | REDIR_MASKED;
 
 	/* The entry has 8 bits for the APIC ID; a larger one would need interrupt remapping. */
-	if (host.lapic.id > 0xff)
+	if (host.boot_cpu.apic_id > 0xff)
 		return false;
 	for (unsigned i = 0; i < host.acpi.overrides; i++) {
 		const struct acpi_override *o = &host.acpi.override[i];
@@ -91,7 +91,7 @@ bool ioapic_route_isa(u8 irq, u8 vector)
 		if (gsi < io->gsi_base || gsi - io->gsi_base >= io->pins)
 			continue;
 		ioapic_write(io, reg, low);
-		ioapic_write(io, reg + 1, (u64)host.lapic.id << REDIR_DEST_SHIFT);
+		ioapic_write(io, reg + 1, (u64)host.boot_cpu.apic_id << REDIR_DEST_SHIFT);
 		ioapic_write(io, reg, low & ~REDIR_MASKED);
 		return true;
 	}

@@ -28,35 +28,33 @@ void irq_init(void)
 	outb(PIC_SLAVE_DATA, 0xff);
 	lapic_init();
 	ioapic_init();
-	log_debug("local APIC %u: %s, timer: %s; I/O APICs: %u", host.lapic.id,
+	log_debug("local APIC %u: %s, timer: %s; I/O APICs: %u", host.boot_cpu.apic_id,
 		  host.lapic.mmio ? "xAPIC" : "x2APIC",
 		  host.lapic.deadline_mode ? "TSC deadline" : "one-shot", host.ioapics);
 }
 
 /* The nearer of what was asked for and the next look at the console. */
-static void timer_program(void)
+static void timer_program(const struct pcpu *cpu)
 {
-	lapic_timer_set(MIN(host.cpu.deadline, host.cpu.console_poll));
+	lapic_timer_set(MIN(cpu->deadline, cpu->console_poll));
 }
 
-void host_timer_arm(u64 deadline)
+void host_timer_arm(unsigned number, u64 deadline)
 {
-	if (host.cpu.deadline == deadline) /* not fired yet */
+	struct pcpu *cpu = host.cpu[number];
+
+	if (cpu->deadline == deadline) /* not fired yet */
 		return;
-	host.cpu.deadline = deadline;
-	timer_program();
+	cpu->deadline = deadline;
+	timer_program(cpu);
 }
 
-void timer_interrupt(void)
+void timer_interrupt(struct pcpu *cpu)
 {
-	struct pcpu *cpu = &host.cpu;
 	u64 now = host_ticks();
 
 	if (cpu->console_poll <= now) {
-		u32 before = host.console.rx_head;
-
-		console_service(&host.console);
-		if (host.console.rx_head != before)
+		if (console_service(&host.console))
 			cpu->console_busy = now + host_tick_hz();
 		cpu->console_poll = now + host_tick_hz() / (now < cpu->console_busy ?
 								    CONSOLE_POLL_BUSY_HZ :
@@ -65,7 +63,7 @@ void timer_interrupt(void)
 	if (cpu->deadline <= now)
 		cpu->deadline = HOST_TIMER_OFF;
 	/* The counter may have been too short, or it was the console's turn. */
-	timer_program();
+	timer_program(cpu);
 }
 
 void host_idle(void)
@@ -73,9 +71,9 @@ void host_idle(void)
 	sti_hlt_cli();
 }
 
-void host_kick(unused unsigned cpu)
+void host_kick(unsigned cpu)
 {
-	lapic_self_ipi(IRQ_VECTOR_KICK);
+	lapic_ipi(host.cpu[cpu]->apic_id, IRQ_VECTOR_KICK);
 }
 
 void console_start(void)
@@ -97,6 +95,6 @@ void console_start(void)
 		 CONSOLE_POLL_HZ);
 	u->sync = true;
 	uart_flush(u);
-	host.cpu.console_poll = host_ticks();
-	timer_program();
+	host.boot_cpu.console_poll = host_ticks();
+	timer_program(&host.boot_cpu);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The real CPU's local APIC: in xAPIC or x2APIC mode, as the firmware left it, and never disabled: some CPUs would not
- * take it back. Its timer is the CPU's one hardware timer. Called by irq.c and tsc.c. SDM vol. 3 "Advanced
+ * The real CPUs' local APICs: in xAPIC or x2APIC mode, as the firmware left the first one, or in x2APIC mode if there are
+ * APIC IDs that need it; never disabled: some CPUs would not take it back. Every function is about the CPU that it runs
+ * on. The timer is the CPU's one hardware timer. Called by irq.c, smp.c and tsc.c. SDM vol. 3 "Advanced
  * Programmable Interrupt Controller (APIC)"; APM vol. 2 the same.
  */
 #include "arch/host/host.h"
@@ -40,9 +41,13 @@ enum {
 #define LVT_NMI            0x400
 #define LVT_TIMER_DEADLINE BIT(18)
 #define DCR_BY_ONE         0xb
+#define ICR_NMI            0x400
+#define ICR_INIT           0x500
+#define ICR_STARTUP        0x600
 #define ICR_PENDING        BIT(12)
 #define ICR_ASSERT         BIT(14)
-#define ICR_SELF           BIT(18)
+#define ICR_LEVEL          BIT(15)
+#define ICR_OTHERS         GENMASK(19, 18)
 #define VERSION_MAX_LVT    GENMASK(23, 16)
 
 static u32 lapic_read(unsigned reg)
@@ -105,27 +110,23 @@ static void c1e_disable(void)
 		(void)wrmsr_safe(MSR_INT_PENDING, v & ~INT_PENDING_C1E);
 }
 
-void lapic_init(void)
+u32 lapic_id(void)
 {
-	struct lapic *l = &host.lapic;
-	u64 base = rdmsr(MSR_APIC_BASE);
-	u32 r[4];
+	return host.lapic.mmio ? lapic_read(LAPIC_ID) >> 24 : lapic_read(LAPIC_ID);
+}
 
-	if (!(base & APIC_BASE_EN)) {
-		base |= APIC_BASE_EN;
-		wrmsr(MSR_APIC_BASE, base);
+/* The 8 bits of the older mode do not reach them; 0xff is everybody. */
+static bool x2apic_needed(void)
+{
+	for (unsigned i = 0; i < host.acpi.cpus; i++) {
+		if (host.acpi.cpu[i] >= 0xff)
+			return true;
 	}
-	if (!(base & APIC_BASE_EXTD)) {
-		l->mmio = paging_map_phys(base & APIC_BASE_ADDR, PAGE_SIZE, PT_READ | PT_WRITE,
-					  PT_UC);
-		hv_assert(l->mmio);
-	}
-	l->id = lapic_read(LAPIC_ID);
-	if (l->mmio)
-		l->id >>= 24;
-	host_cpuid(1, 0, r);
-	l->deadline_mode = r[CPUID_ECX] & CPUID1C_TSC_DEADLINE;
+	return false;
+}
 
+static void lapic_init_registers(void)
+{
 	lapic_write(LAPIC_SVR, SVR_ENABLE | IRQ_VECTOR_SPURIOUS);
 	lapic_write(LAPIC_TPR, 0);
 	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | IRQ_VECTOR_TIMER);
@@ -140,14 +141,93 @@ void lapic_init(void)
 	c1e_disable();
 }
 
-void lapic_self_ipi(u8 vector)
+static void lapic_timer_mode_set(void)
 {
-	if (host.lapic.mmio) {
-		while (lapic_read(LAPIC_ICR_LOW) & ICR_PENDING)
-			pause_cpu();
-		lapic_write(LAPIC_ICR_HIGH, 0);
+	if (!host.lapic.deadline_mode) {
+		lapic_write(LAPIC_LVT_TIMER, IRQ_VECTOR_TIMER);
+		return;
 	}
-	lapic_write(LAPIC_ICR_LOW, ICR_SELF | ICR_ASSERT | vector);
+	lapic_write(LAPIC_LVT_TIMER, LVT_TIMER_DEADLINE | IRQ_VECTOR_TIMER);
+	/* The mode change in memory before the first WRMSR: SDM "TSC-Deadline Mode". */
+	mfence();
+}
+
+void lapic_init(void)
+{
+	struct lapic *l = &host.lapic;
+	u64 base = rdmsr(MSR_APIC_BASE), wanted = base | APIC_BASE_EN;
+	u32 r[4];
+
+	host_cpuid(1, 0, r);
+	l->deadline_mode = r[CPUID_ECX] & CPUID1C_TSC_DEADLINE;
+	if (wanted != base)
+		wrmsr(MSR_APIC_BASE, wanted);
+	if (r[CPUID_ECX] & CPUID1C_X2APIC && !(wanted & APIC_BASE_EXTD) && x2apic_needed()) {
+		wanted |= APIC_BASE_EXTD;
+		wrmsr(MSR_APIC_BASE, wanted);
+	}
+	if (!(wanted & APIC_BASE_EXTD)) {
+		l->mmio = paging_map_phys(wanted & APIC_BASE_ADDR, PAGE_SIZE, PT_READ | PT_WRITE,
+					  PT_UC);
+		hv_assert(l->mmio);
+	}
+	host.boot_cpu.apic_id = lapic_id();
+	lapic_init_registers();
+}
+
+/* In the first one's mode, and at its address. There is no way from x2APIC mode back but through "disabled". */
+bool lapic_init_other(void)
+{
+	struct lapic *l = &host.lapic;
+	u64 base = rdmsr(MSR_APIC_BASE), wanted = base | APIC_BASE_EN;
+
+	if (l->mmio && (base & APIC_BASE_EXTD ||
+			host_va(base & APIC_BASE_ADDR) != (const volatile void *)l->mmio))
+		return false;
+	if (wanted != base)
+		wrmsr(MSR_APIC_BASE, wanted);
+	if (!l->mmio && !(wanted & APIC_BASE_EXTD))
+		wrmsr(MSR_APIC_BASE, wanted | APIC_BASE_EXTD);
+	lapic_init_registers();
+	lapic_write(LAPIC_TIMER_DCR, DCR_BY_ONE);
+	lapic_timer_mode_set();
+	return true;
+}
+
+/* ---- Interprocessor interrupts ---------------------------------------------------------------------------------- */
+
+static void lapic_icr_write(u32 apic_id, u64 low)
+{
+	if (!host.lapic.mmio) {
+		/* What was written to memory before must be seen by whom it concerns: the WRMSR does not wait for it. */
+		mfence();
+		lapic_write(LAPIC_ICR_LOW, (u64)apic_id << 32 | low);
+		return;
+	}
+	while (lapic_read(LAPIC_ICR_LOW) & ICR_PENDING)
+		pause_cpu();
+	lapic_write(LAPIC_ICR_HIGH, (u64)apic_id << 24);
+	lapic_write(LAPIC_ICR_LOW, low);
+}
+
+void lapic_ipi(u32 apic_id, u8 vector)
+{
+	lapic_icr_write(apic_id, ICR_ASSERT | vector);
+}
+
+void lapic_init_ipi(u32 apic_id)
+{
+	lapic_icr_write(apic_id, ICR_INIT | ICR_LEVEL | ICR_ASSERT);
+}
+
+void lapic_startup_ipi(u32 apic_id, u8 page)
+{
+	lapic_icr_write(apic_id, ICR_STARTUP | ICR_ASSERT | page);
+}
+
+void lapic_nmi_others(void)
+{
+	lapic_icr_write(0, ICR_NMI | ICR_ASSERT | ICR_OTHERS);
 }
 
 /* ---- Timer ------------------------------------------------------------------------------------------------------ */
@@ -168,15 +248,11 @@ void lapic_timer_ready(u64 lapic_hz, u64 tsc_hz)
 	struct lapic *l = &host.lapic;
 
 	lapic_write(LAPIC_TIMER_ICR, 0);
-	if (l->deadline_mode) {
-		lapic_write(LAPIC_LVT_TIMER, LVT_TIMER_DEADLINE | IRQ_VECTOR_TIMER);
-		/* The mode change in memory before the first WRMSR: SDM "TSC-Deadline Mode". */
-		mfence();
-		return;
+	if (!l->deadline_mode) {
+		l->hz = lapic_hz;
+		l->tick_mult = clock_mul_div(lapic_hz, BIT(32), tsc_hz);
 	}
-	l->hz = lapic_hz;
-	l->tick_mult = clock_mul_div(lapic_hz, BIT(32), tsc_hz);
-	lapic_write(LAPIC_LVT_TIMER, IRQ_VECTOR_TIMER);
+	lapic_timer_mode_set();
 }
 
 /* Ticks of this timer for `ticks` of the host, at least 1, at most what its counter holds. */

@@ -20,8 +20,6 @@
 /* What boot/entry.S has mapped. */
 #define EARLY_END GiB(4)
 
-extern struct ist_stack ist_stack[IST_COUNT]; /* idt.c */
-
 static void *tables_alloc(unused void *ctx)
 {
 	return host_page_zalloc();
@@ -111,10 +109,10 @@ static int map_screen(struct pagetable *pt)
 
 static int unmap_guards(struct pagetable *pt)
 {
-	int ret = pt_unmap(pt, (u64)host_stack_guard, LAYOUT_GUARD_SIZE);
+	int ret = pt_unmap(pt, (u64)host_stacks.guard, LAYOUT_GUARD_SIZE);
 
 	for (unsigned i = 0; i < IST_COUNT && !ret; i++)
-		ret = pt_unmap(pt, (u64)ist_stack[i].guard, LAYOUT_GUARD_SIZE);
+		ret = pt_unmap(pt, (u64)host_stacks.ist[i].guard, LAYOUT_GUARD_SIZE);
 	return ret;
 }
 
@@ -165,21 +163,53 @@ int paging_init(void)
 	return 0;
 }
 
+/* The parts of one block of memory, at the CPU's place; between them nothing is mapped. */
+int paging_map_stacks(struct pcpu *cpu)
+{
+	u64 size = sizeof(cpu->stacks->mem) + IST_COUNT * sizeof(cpu->stacks->ist[0].mem);
+	hpa_t pa;
+	int ret = host_mem_alloc(size, PAGE_SIZE, &pa);
+
+	if (ret)
+		return ret;
+	cpu->stacks =
+		(struct cpu_stacks *)(LAYOUT_STACKS_VA + cpu->number * (u64)LAYOUT_STACKS_STRIDE);
+	spin_lock(&host.pt_lock);
+	ret = pt_map(&host.pt, (u64)cpu->stacks->mem, pa, sizeof(cpu->stacks->mem),
+		     PT_READ | PT_WRITE | PT_GLOBAL, PT_WB);
+	pa += sizeof(cpu->stacks->mem);
+	for (unsigned i = 0; i < IST_COUNT && !ret; i++, pa += LAYOUT_IST_STACK_SIZE)
+		ret = pt_map(&host.pt, (u64)cpu->stacks->ist[i].mem, pa, LAYOUT_IST_STACK_SIZE,
+			     PT_READ | PT_WRITE | PT_GLOBAL, PT_WB);
+	spin_unlock(&host.pt_lock);
+	return ret;
+}
+
+static bool map_phys(hpa_t pa, hpa_t end, u32 prot, enum pt_memtype type)
+{
+	struct pt_leaf leaf;
+
+	for (hpa_t at = ALIGN_DOWN(pa, PAGE_SIZE); at < end; at += PAGE_SIZE) {
+		/* What is mapped is RAM, or was asked for before. */
+		if (pt_lookup(&host.pt, (u64)host_va(at), &leaf))
+			continue;
+		if (pt_map(&host.pt, (u64)host_va(at), at, PAGE_SIZE, prot | PT_GLOBAL, type))
+			return false;
+	}
+	return true;
+}
+
 void *paging_map_phys(hpa_t pa, u64 size, u32 prot, enum pt_memtype type)
 {
-	hpa_t end = pa + size, at;
-	struct pt_leaf leaf;
+	hpa_t end = pa + size;
+	bool ok;
 
 	if (end < pa || end > BIT(host.phys_bits) || end > LAYOUT_DIRECT_END - LAYOUT_DIRECT_VA)
 		return NULL;
 	if (!host.pt.root)
 		return end <= EARLY_END ? host_va(pa) : NULL;
-	for (at = ALIGN_DOWN(pa, PAGE_SIZE); at < end; at += PAGE_SIZE) {
-		/* What is mapped is RAM, or was asked for before. */
-		if (pt_lookup(&host.pt, (u64)host_va(at), &leaf))
-			continue;
-		if (pt_map(&host.pt, (u64)host_va(at), at, PAGE_SIZE, prot | PT_GLOBAL, type))
-			return NULL;
-	}
-	return host_va(pa);
+	spin_lock(&host.pt_lock);
+	ok = map_phys(pa, end, prot, type);
+	spin_unlock(&host.pt_lock);
+	return ok ? host_va(pa) : NULL;
 }

@@ -18,8 +18,6 @@
 #define BACKTRACE_MAX   24
 #define PANIC_LOG_LINES 12
 
-extern struct ist_stack ist_stack[IST_COUNT]; /* idt.c */
-
 static const char *const exception_names[32] = {
 	[VEC_DE] = "divide error (#DE)",
 	[VEC_DB] = "debug exception (#DB)",
@@ -64,13 +62,16 @@ static void panic_print(const char *fmt, ...)
 	va_end(ap);
 }
 
-/* A second panic would tell of the first one's ruins. */
+/* A second panic, on this CPU or another, would tell of the first one's ruins. The others stop where they are. */
 static void panic_begin(void)
 {
 	cli();
-	if (host.panicking)
+	if (__atomic_exchange_n(&host.panicking, true, __ATOMIC_ACQ_REL))
 		host_halt();
-	host.panicking = true;
+	smp_stop_others();
+	/* Whoever had them is not coming back. */
+	console_break_locks(&host.console);
+	log_break_lock();
 }
 
 static void print_frame(u64 rip)
@@ -90,14 +91,14 @@ static void print_frame(u64 rip)
 /* Whether a frame of two words at `rbp` lies in one of our stacks. */
 static bool frame_is_sane(u64 rbp)
 {
-	u64 main_base = (u64)host_stack_guard + LAYOUT_GUARD_SIZE;
+	const struct cpu_stacks *s = pcpu_here()->stacks;
 
 	if (rbp % 8)
 		return false;
-	if (rbp >= main_base && rbp <= (u64)host_stack_top - 16)
+	if (rbp >= (u64)s->mem && rbp <= (u64)(&s->mem + 1) - 16)
 		return true;
 	for (unsigned i = 0; i < IST_COUNT; i++) {
-		if (rbp >= (u64)ist_stack[i].mem && rbp <= (u64)(&ist_stack[i] + 1) - 16)
+		if (rbp >= (u64)s->ist[i].mem && rbp <= (u64)(&s->ist[i] + 1) - 16)
 			return true;
 	}
 	return false;
@@ -127,12 +128,13 @@ static void print_log_line(unused void *arg, const char *line, size_t len)
 
 static _Noreturn void panic_end(u64 rip, u64 rbp)
 {
+	const struct pcpu *cpu = pcpu_here();
+
 	backtrace(rip, rbp);
-	if (host.cpu.nmis || host.cpu.stray_irqs || host.cpu.apic_errors)
+	if (cpu->nmis || cpu->stray_irqs || cpu->apic_errors)
 		panic_print("%llu NMIs, %llu stray interrupts, %llu local APIC errors so far",
-			    (unsigned long long)host.cpu.nmis,
-			    (unsigned long long)host.cpu.stray_irqs,
-			    (unsigned long long)host.cpu.apic_errors);
+			    (unsigned long long)cpu->nmis, (unsigned long long)cpu->stray_irqs,
+			    (unsigned long long)cpu->apic_errors);
 	panic_print("the last lines of the log:");
 	log_replay(PANIC_LOG_LINES, print_log_line, NULL);
 	host_end(host.on_error);
@@ -143,7 +145,7 @@ _Noreturn void host_panic(const char *fmt, ...)
 	va_list ap;
 
 	panic_begin();
-	panic_print("panic: Havoc itself has failed:");
+	panic_print("panic: Havoc itself has failed, on CPU %u:", pcpu_here()->number);
 	va_start(ap, fmt);
 	panic_vprint(fmt, ap);
 	va_end(ap);
@@ -174,14 +176,15 @@ static void print_registers(const struct trap_frame *f)
 /* A page fault at a guard page has one cause. */
 static const char *fault_note(const struct trap_frame *f)
 {
+	const struct cpu_stacks *s = pcpu_here()->stacks;
 	u64 cr2 = read_cr2();
 
 	if (f->vector != VEC_PF)
 		return "";
-	if (cr2 >= (u64)host_stack_guard && cr2 < (u64)host_stack_guard + LAYOUT_GUARD_SIZE)
+	if (cr2 >= (u64)s->guard && cr2 < (u64)s->mem)
 		return ": stack overflow";
 	for (unsigned i = 0; i < IST_COUNT; i++) {
-		if (cr2 >= (u64)ist_stack[i].guard && cr2 < (u64)ist_stack[i].mem)
+		if (cr2 >= (u64)s->ist[i].guard && cr2 < (u64)s->ist[i].mem)
 			return ": stack overflow";
 	}
 	return cr2 < PAGE_SIZE ? ": null pointer" : "";

@@ -108,6 +108,7 @@ static void acpi_soft_off(void)
 _Noreturn void host_halt(void)
 {
 	cli();
+	smp_stop_others();
 	console_flush(&host.console);
 	for (;;)
 		hlt();
@@ -116,6 +117,7 @@ _Noreturn void host_halt(void)
 _Noreturn void host_poweroff(void)
 {
 	cli();
+	smp_stop_others();
 	console_flush(&host.console);
 	acpi_soft_off();
 	log_err("the machine does not power off by ACPI: switch it off by hand");
@@ -159,6 +161,7 @@ _Noreturn void host_reboot(void)
 					     reset_by_triple_fault};
 
 	cli();
+	smp_stop_others();
 	console_flush(&host.console);
 	for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {
 		ways[i]();

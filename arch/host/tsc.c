@@ -189,7 +189,7 @@ bool time_finish(void)
 	if (stated && agrees(stated, t->tsc_hz))
 		t->tsc_hz = stated;
 	lapic_timer_ready(lapic_hz, t->tsc_hz);
-	clock_init(&host.cpu.clock, host_ticks, t->tsc_hz, NULL);
+	clock_init(&host.boot_cpu.clock, host_ticks, t->tsc_hz, NULL);
 	/* Ticks are read after the RTC: its second has only begun. */
 	t->epoch_ns = rtc_read_ns();
 	t->epoch_ns -= (s64)clock_mul_div(host_ticks(), 1000000000, t->tsc_hz);

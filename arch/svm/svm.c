@@ -114,14 +114,11 @@ static int svm_cpu_enable(struct backend_problem *problem)
 	return 0;
 }
 
+/* GIF is 1 here, so that clearing SVME loses no pending event. The pages stay allocated: the machine goes down. */
 static void svm_cpu_disable(void)
 {
-	hpa_t pages = rdmsr(MSR_VM_HSAVE_PA);
-
-	/* GIF is 1 here, so that clearing SVME loses no pending event. */
 	wrmsr(MSR_VM_HSAVE_PA, 0);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SVME);
-	host_mem_free(pages, CPU_PAGES * PAGE_SIZE);
 }
 
 /* ---- A vcpu's life ------------------------------------------------------------------------ */
@@ -300,7 +297,7 @@ static bool before_entry(struct vcpu *v, struct vm_exit *exit)
 			return false;
 		}
 		if (kick)
-			host_kick(0); /* this CPU, the only one */
+			host_kick(v->cpu);
 	}
 	if (s->check) {
 		s->check = false;

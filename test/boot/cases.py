@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The boot matrix: a row per case. What the words mean is in test/harness/bootcase.py."""
 import os
+import struct
 
 from harness.bootcase import BANNER, Boot, Expect, Idle, Paste, Screen, Send
 from harness.emulator import Machine
@@ -68,6 +69,34 @@ def truncated_kernel(env, folder):
     return path
 
 
+# ---- A MADT that lists CPUs which are not there ----
+
+def false_madt(apic_ids):
+    def make(_env, folder):
+        # ACPI specification, "Multiple APIC Description Table": local APICs, and the I/O APIC of both emulators.
+        body = struct.pack("<II", 0xfee00000, 0)
+        body += b"".join(struct.pack("<BBBBI", 0, 8, n, apic_id, 1) for n, apic_id in enumerate(apic_ids))
+        body += struct.pack("<BBBBII", 1, 12, 0, 0, 0xfec00000, 0)
+        table = bytearray(b"APIC" + struct.pack("<IBB6s8sI4sI", 36 + len(body), 1, 0, b"HAVOC ", b"FALSE   ", 1, b"HVOC", 1) + body)
+        table[9] = -sum(table) & 0xff
+        path = os.path.join(folder, "madt.aml")
+        with open(path, "wb") as f:
+            f.write(table)
+        return path
+    return make
+
+
+def cpus_left_out(name, machine):
+    """CPU 9 does not answer; the one behind it does."""
+    return Boot("smp/%s-left-out" % name, machine,
+                (Expect(r"^havoc: the CPU with APIC ID 9 is left out: it does not answer"), Expect(r"^havoc: \S+, 2 CPUs, "), HELLO),
+                elf="havoc.elf", files=(false_madt((0, 9, 1)),), prelude="acpi --exclude=APIC /boot/madt.aml", grub_modules=("acpi",))
+
+
+def smp(name, machine, cpus):
+    return Boot("smp/" + name, machine, (Expect(r"^havoc: \S+, %d CPUs, " % cpus), LINUX, HELLO), elf="havoc.elf", cost=20)
+
+
 CASES = [
     # The main job, on every model.
     hello("svm-max-bios", MAX),
@@ -79,13 +108,27 @@ CASES = [
     hello("svm-disk-bios", qemu(media="disk")),
     hello("svm-usb-bios", qemu(media="usb")),
     hello("svm-usb-uefi", qemu(media="usb", firmware="uefi")),
-    hello("svm-max-smp", qemu(extra=("-smp", "2"))),
     hello("vmx-broadwell-bios", BROADWELL),
     hello("vmx-broadwell-uefi", bochs(firmware="uefi")),
     hello("vmx-arrandale-bios", bochs("corei5_arrandale_m520")),
     hello("vmx-skylake-strict", bochs("corei7_skylake_x", strict=True)),
     hello("vmx-icelake-bios", bochs("corei7_icelake_u")),
     hello("vmx-haswell-seabios", bochs("corei7_haswell_4770", firmware="seabios")),
+
+    # Several CPUs, their firmware's ways with them; and that all of them are still at the end.
+    smp("svm-2", qemu(cpus=2), 2),
+    smp("svm-4-uefi", qemu(cpus=4, firmware="uefi"), 4),
+    smp("svm-phenom-3", qemu("phenom", cpus=3), 3),
+    smp("svm-64", qemu(cpus=64, mem=1024), 64),
+    smp("vmx-2", bochs(cpus=2), 2),
+    smp("vmx-4", bochs(cpus=4), 4),
+    smp("vmx-arrandale-2", bochs("corei5_arrandale_m520", cpus=2), 2),
+    smp("vmx-skylake-strict-2", bochs("corei7_skylake_x", cpus=2, strict=True), 2),
+    cpus_left_out("svm", qemu(cpus=2)),
+    cpus_left_out("vmx", bochs(cpus=2)),
+    shell("smp/svm-on-idle-reboot", qemu(cpus=4), (Send("poweroff -f\n"), OFF), options="on-idle=reboot", ends="reboot"),
+    shell("smp/svm-on-idle-halt", qemu(cpus=4), (Send("poweroff -f\n"), OFF), options="on-idle=halt", ends="halt"),
+    shell("smp/vmx-poweroff", bochs(cpus=2), (Send("poweroff -f\n"), OFF), ends="poweroff"),
 
     # Memory: more than 4 GiB, more than 64 GiB, and guests as large.
     hello("svm-max-5g", qemu(mem=5120)),

@@ -75,6 +75,7 @@ class Boot:
     kernel_args: str = None  # instead of the image's own
     modules: tuple = ()  # (file under build/ or a function of (env, folder) that makes one, arguments)
     options: str = ""  # the hypervisor's command line
+    files: tuple = ()  # functions of (env, folder) that make one, for the prelude: on the ISO it is /boot/NAME
     prelude: str = ""  # GRUB commands
     grub_modules: tuple = ()
     allow: tuple = ()  # names of NEVER
@@ -100,6 +101,8 @@ def iso(env, folder, boot):
     for source, args in boot.modules:
         path = source(env, folder) if callable(source) else env.path(source)
         argv += ["--module", "%s=%s" % (path, args)]
+    for source in boot.files:
+        argv += ["--file", source(env, folder)]
     if boot.prelude:
         argv += ["--grub-prelude", boot.prelude]
     for module in boot.grub_modules:

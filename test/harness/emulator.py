@@ -34,6 +34,7 @@ class Machine:
     model: str  # -cpu of QEMU, model= of Bochs
     firmware: str = "bios"  # "bios", "uefi"; Bochs: also "seabios"
     mem: int = 512  # MiB
+    cpus: int = 1
     strict: bool = False  # Bochs: MSRs that the model does not know fault
     icount: bool = False  # QEMU: one tick of the TSC is one instruction
     board: str = "q35"  # QEMU: -machine
@@ -164,7 +165,7 @@ class Running:
                     raise Skip("no sparse file of %d MiB in %s: %s" % (m.mem, self.folder, e)) from e
             argv += ["-object", "memory-backend-file,id=ram,size=%dM,mem-path=%s,share=on" % (m.mem, ram),
                      "-machine", "memory-backend=ram"]
-        argv += ["-m", "%dM" % m.mem]
+        argv += ["-m", "%dM" % m.mem, "-smp", str(m.cpus)]
         if m.firmware == "uefi":
             own = os.path.join(self.folder, "vars.fd")
             shutil.copyfile(OVMF_VARS, own)
@@ -191,8 +192,8 @@ class Running:
             lines = [
                 "config_interface: textconfig",
                 "display_library: term",
-                "cpu: model=%s, count=1, ips=100000000, quantum=16, reset_on_triple_fault=0, ignore_bad_msrs=%d, "
-                "cpuid_limit_winnt=0" % (m.model, not m.strict),
+                "cpu: model=%s, count=%d, ips=100000000, quantum=16, reset_on_triple_fault=0, ignore_bad_msrs=%d, "
+                "cpuid_limit_winnt=0" % (m.model, m.cpus, not m.strict),
                 "memory: guest=%d, host=%d" % (m.mem, min(m.mem, 2048)),
                 "romimage: file=%s%s" % (rom, ", options=fastboot" if m.firmware == "bios" else ""),
                 "vgaromimage: file=" + BOCHS_VGABIOS,

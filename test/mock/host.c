@@ -216,8 +216,9 @@ s64 host_epoch_ns(void)
 	return mock_host.epoch_ns;
 }
 
-void host_timer_arm(u64 deadline)
+void host_timer_arm(unsigned cpu, u64 deadline)
 {
+	(void)cpu;
 	mock_host.timer = deadline;
 	mock_host.timer_arms++;
 }
@@ -241,8 +242,9 @@ void host_idle(void)
 		mock_host.ticks = mock_host.timer;
 }
 
-void host_irq_service(u8 vector)
+void host_irq_service(unsigned cpu, u8 vector)
 {
+	(void)cpu;
 	mock_host.irqs++;
 	mock_host.irq_last = vector;
 }

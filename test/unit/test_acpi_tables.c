@@ -181,6 +181,33 @@ static bool parse(u8 revision)
 	return acpi_parse(&info, &m, rsdp, revision >= 2 ? 36 : 20);
 }
 
+/* One that firmware lists in both forms is one; those beyond the room are counted. */
+static void test_many_cpus(void **state)
+{
+	u8 *t, *e;
+
+	(void)state;
+	make_roots();
+	make_fadt(116);
+	t = table(MADT, "APIC", 44 + 70 * 16 + 8);
+	for (unsigned i = 0; i < 70; i++) {
+		e = t + 44 + 16 * i;
+		e[0] = 9;
+		e[1] = 16;
+		w32(e + 4, 200 + i);
+		w32(e + 8, 1);
+	}
+	e = t + 44 + 70 * 16;
+	e[1] = 8;
+	e[3] = 201;
+	w32(e + 4, 1);
+	table_done(MADT);
+	assert_true(parse(0));
+	assert_int_equal(info.cpus, ACPI_CPUS_MAX);
+	assert_int_equal(info.cpus_dropped, 6);
+	assert_int_equal(info.cpu[63], 263);
+}
+
 static void test_acpi_1(void **state)
 {
 	(void)state;
@@ -202,6 +229,9 @@ static void test_acpi_1(void **state)
 	assert_int_equal(info.reset.addr, 0);
 	assert_true(info.has_madt);
 	assert_int_equal(info.cpus, 2);
+	assert_int_equal(info.cpu[0], 0);
+	assert_int_equal(info.cpu[1], 256);
+	assert_int_equal(info.cpus_dropped, 0);
 	assert_int_equal(info.ioapics, 2);
 	assert_int_equal(info.ioapic[0].id, 5);
 	assert_int_equal(info.ioapic[0].addr, 0xfec00000);
@@ -470,6 +500,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_acpi_1, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_cpus, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_acpi_6, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reduced_hardware, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_absurd_registers, setup, teardown),

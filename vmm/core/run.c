@@ -40,10 +40,10 @@ static void wait_for_event(struct vcpu *v)
 		vm_request_poweroff(v->vm);
 		return;
 	}
-	host_timer_arm(v->clock->armed);
+	host_timer_arm(v->cpu, v->clock->armed);
 	host_idle();
 	if (v->vm->caps->run_deadline)
-		host_timer_arm(HOST_TIMER_OFF);
+		host_timer_arm(v->cpu, HOST_TIMER_OFF);
 	timers_fire(v);
 }
 
@@ -75,14 +75,14 @@ static void deadline_changed(struct vcpu *v, u64 deadline)
 {
 	v->timer_armed = deadline;
 	if (!v->vm->caps->run_deadline)
-		host_timer_arm(deadline);
+		host_timer_arm(v->cpu, deadline);
 }
 
 /* EXIT_EXT_INTR and EXIT_TIMER. */
 enum next run_host_interrupt(struct vcpu *v, struct vm_exit *e)
 {
 	if (e->kind == EXIT_EXT_INTR && e->vector)
-		host_irq_service(e->vector);
+		host_irq_service(v->cpu, e->vector);
 	timers_fire(v);
 	return NEXT_RESUME;
 }

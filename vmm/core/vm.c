@@ -251,7 +251,7 @@ void vm_run(struct vm *vm)
 			break;
 	}
 	host_console_listen(NULL, NULL);
-	host_timer_arm(HOST_TIMER_OFF);
+	host_timer_arm(v->cpu, HOST_TIMER_OFF);
 	if (vm->state == VM_STOPPED)
 		log_info("guest %s has powered off", vm->name);
 	exit_log_counts(v);

@@ -9,6 +9,7 @@
 #include <vmm/fmt.h>
 #include <vmm/host.h>
 #include <vmm/log.h>
+#include <vmm/spinlock.h>
 #include <vmm/string.h>
 
 #define LOG_RING 8192 /* bytes, a power of two */
@@ -16,6 +17,7 @@
 #define PREFIX   "havoc: "
 
 struct log_state {
+	struct spinlock lock; /* of head and ring */
 	int above_info; /* the level minus LOG_INFO: all zero at the start, so that the ring is in .bss */
 	u32 head;       /* bytes ever written to the ring; the position is head % LOG_RING */
 	char ring[LOG_RING]; /* texts, each followed by '\n' */
@@ -57,12 +59,19 @@ void log_line(enum log_level level, const char *fmt, ...)
 		if ((u8)text[i] < ' ' || text[i] == 0x7f)
 			text[i] = text[i] == '\t' ? ' ' : '?';
 	}
+	spin_lock(&log_state.lock);
 	ring_put(text, len);
+	spin_unlock(&log_state.lock);
 	if (level > log_get_level())
 		return;
 	text[len] = '\r';
 	text[len + 1] = '\n';
 	host_console_write(line, sizeof(PREFIX) - 1 + len + 2);
+}
+
+void log_break_lock(void)
+{
+	log_state.lock = (struct spinlock){0};
 }
 
 void log_set_level(enum log_level level)

@@ -44,6 +44,13 @@ static inline u64 rdtsc(void)
 	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
 	return (u64)hi << 32 | lo;
 }
+/* Not before what stands before it has been carried out. */
+static inline u64 rdtsc_ordered(void)
+{
+	u32 lo, hi;
+	__asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
+	return (u64)hi << 32 | lo;
+}
 static inline void cpuid_count(u32 leaf, u32 subleaf, u32 out[4])
 {
 	__asm__ volatile("cpuid"
@@ -88,6 +95,13 @@ static inline u64 read_rflags(void)
 {
 	u64 v;
 	__asm__ volatile("pushfq; popq %0" : "=r"(v) : : "memory");
+	return v;
+}
+/* The word that the base of GS points to. */
+static inline u64 read_gs_word(void)
+{
+	u64 v;
+	__asm__ volatile("movq %%gs:0, %0" : "=r"(v));
 	return v;
 }
 static inline u64 read_rbp(void)

@@ -106,6 +106,7 @@ struct backend_ops {
 	int (*probe)(struct backend_caps *caps, struct backend_problem *problem) must_check;
 	/* Turns virtualisation on on this CPU (sets IA32_FEATURE_CONTROL if unlocked). */
 	int (*cpu_enable)(struct backend_problem *problem) must_check;
+	/* For the end of the machine; may be called wherever root mode was interrupted by an NMI. Takes no lock. */
 	void (*cpu_disable)(void);
 
 	/* Allocates vcpu->backend. The vcpu is not usable before reset(). */

@@ -38,19 +38,19 @@ u64 host_tick_hz(void);
 s64 host_epoch_ns(void);
 
 /*
- * This CPU's one hardware timer: an interrupt at or soon after `deadline` (host ticks); it ends a
- * guest's run (EXIT_EXT_INTR) and host_idle(). HOST_TIMER_OFF disarms it.
+ * The one hardware timer of `cpu`, on which this is called: an interrupt at or soon after `deadline` (host ticks); it
+ * ends a guest's run (EXIT_EXT_INTR) and host_idle(). HOST_TIMER_OFF disarms it.
  */
 #define HOST_TIMER_OFF (~0ULL)
-void host_timer_arm(u64 deadline);
+void host_timer_arm(unsigned cpu, u64 deadline);
 
 /* ---- CPU ---------------------------------------------------------------------------------- */
 
 /* Waits, in HLT with interrupts on, until an interrupt has been serviced; returns at once if one is pending. */
 void host_idle(void);
-/* Services the host interrupt `vector` that a VM exit acknowledged (VMX "acknowledge interrupt on exit"). */
-void host_irq_service(u8 vector);
-/* Makes CPU `cpu` leave guest mode or host_idle(). */
+/* Services the host interrupt `vector` that a VM exit acknowledged on `cpu` (VMX "acknowledge interrupt on exit"). */
+void host_irq_service(unsigned cpu, u8 vector);
+/* Makes CPU `cpu`, this one or another, leave guest mode or host_idle(). */
 void host_kick(unsigned cpu);
 /* The real CPU's CPUID; out = eax, ebx, ecx, edx. */
 void host_cpuid(u32 leaf, u32 subleaf, u32 out[4]);

@@ -2,7 +2,7 @@
 /*
  * The log. Every line goes to the console as "havoc: text\n" when its level is at or below the
  * chosen one, and always into a ring from which a panic prints the last lines. A log call never
- * fails, never allocates, and may be made in any context (one CPU; a line is written whole).
+ * fails, never allocates, and may be made in any context, on any CPU; a line is written whole.
  */
 #ifndef VMM_LOG_H
 #define VMM_LOG_H
@@ -25,6 +25,9 @@ enum log_level log_get_level(void);
 #define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)
 #define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
+
+/* For a panic, when no other CPU runs any more. */
+void log_break_lock(void);
 
 /* The last lines kept, oldest first, each handed to `fn` without newline. */
 void log_replay(unsigned max_lines, void (*fn)(void *arg, const char *line, size_t len), void *arg);

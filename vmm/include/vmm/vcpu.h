@@ -2,7 +2,7 @@
 /*
  * A virtual CPU. Owned by the physical CPU on which it is loaded; other CPUs only set bits in `requests`
  * and kick. Lock order of the whole product: machine > vm > vcpu > device > page allocator (no vcpu lock exists
- * yet, because no two CPUs run Havoc's code).
+ * yet, because guests run on one CPU).
  *
  * gpr[] must stay first: arch/vmx/run.S and arch/svm/run.S store the guest's registers by these offsets, and
  * the back ends assert it.
@@ -63,6 +63,7 @@ struct vcpu {
 	u64 cr2; /* the guest's while it does not run (VMX; SVM keeps it in the VMCB) */
 	struct vm *vm;
 	unsigned id;   /* in its VM, also the APIC ID */
+	unsigned cpu;  /* of the host, on which it is loaded */
 	void *backend; /* struct vmx_vcpu or struct svm_vcpu */
 	u32 requests;  /* REQ_*, atomic */
 	bool halted;   /* HLT: waits for an event; whoever sets it sets REQ_HALTED too */
