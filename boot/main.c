@@ -13,6 +13,7 @@
 #include <vmm/backend.h>
 #include <vmm/errno.h>
 #include <vmm/host.h>
+#include <vmm/hv.h>
 #include <vmm/log.h>
 #include <vmm/string.h>
 #include <vmm/vm.h>
@@ -34,6 +35,8 @@ struct boot {
 	const struct backend_ops *ops;
 	struct backend_caps caps;
 	struct load_image image;
+	struct hv hv;
+	u32 ready; /* atomic: hv is there for the other CPUs */
 	struct vm *vm;
 };
 static struct boot boot;
@@ -172,7 +175,7 @@ static bool caps_equal(const struct backend_caps *a, const struct backend_caps *
 	       a->rdtscp == b->rdtscp && a->invpcid == b->invpcid && a->phys_bits == b->phys_bits;
 }
 
-/* What each CPU but the first does: it waits. */
+/* What each CPU but the first does: it waits until there are guests, runs them, and waits for the end. */
 static void cpu_run(struct pcpu *cpu)
 {
 	struct backend_problem problem = {{0}};
@@ -185,8 +188,9 @@ static void cpu_run(struct pcpu *cpu)
 	if (boot.ops->cpu_enable(&problem))
 		smp_report(cpu, problem.text);
 	smp_report(cpu, NULL);
-	for (;;)
+	while (!__atomic_load_n(&boot.ready, __ATOMIC_ACQUIRE))
 		host_idle();
+	cpu_loop(&boot.hv, cpu->number);
 }
 
 static void guest_init(void)
@@ -210,16 +214,6 @@ static void guest_init(void)
 
 /* ---- The guest -------------------------------------------------------------------------------------------------- */
 
-static void guest_console_write(unused void *ctx, const u8 *buf, size_t len)
-{
-	host_console_write((const char *)buf, len);
-}
-
-static size_t guest_console_read(unused void *ctx, u8 *buf, size_t max)
-{
-	return host_console_read(buf, max);
-}
-
 static void guest_start(void)
 {
 	const struct vm_params p = {
@@ -230,8 +224,9 @@ static void guest_start(void)
 		.hypercall_compat = boot.config.hypercall_compat,
 		.ops = boot.ops,
 		.caps = &boot.caps,
-		.clock = &host.boot_cpu.clock,
-		.console = {.write = guest_console_write, .read = guest_console_read},
+		.hv = &boot.hv,
+		.weight = SCHED_WEIGHT_DEFAULT,
+		.affinity = ~0ULL,
 		.devices = pc_devices,
 	};
 	struct load_error why = {{0}};
@@ -240,15 +235,21 @@ static void guest_start(void)
 	if (host_mem_alloc(ALIGN_UP(sizeof(struct vm), PAGE_SIZE), PAGE_SIZE, &pa))
 		refuse("there is too little memory for the guest: add memory");
 	boot.vm = host_va(pa);
-	if (vm_create(boot.vm, &p, &why) || vm_boot(boot.vm, &why))
+	hv_init(&boot.hv, host.cpus);
+	if (vm_create(boot.vm, &p, &why))
 		refuse("%s", why.text);
+	boot.hv.console_vm = boot.vm;
+	vm_start(boot.vm);
+	__atomic_store_n(&boot.ready, 1, __ATOMIC_RELEASE);
+	for (unsigned i = 1; i < host.cpus; i++)
+		host_kick(i);
 }
 
 static _Noreturn void guest_end(void)
 {
 	/* In VMX operation a CPU blocks INIT, by which some machines reset: SDM vol. 3 "Restrictions on VMX Operation". */
 	boot.ops->cpu_disable();
-	if (boot.vm->state == VM_DEAD) /* vm_kill() has said why */
+	if (boot.hv.died) /* the log says why */
 		host_end(host.on_error);
 	log_info("the last guest has stopped: %s", boot.config.on_idle == END_POWEROFF ?
 							   "powering off" :
@@ -287,6 +288,6 @@ void boot_main(u32 magic, u32 mbi, u64 entry_tsc, u64 load_delta)
 	guest_start();
 	log_debug("starting the guest %llu ticks after the boot loader",
 		  (unsigned long long)(host_ticks() - entry_tsc));
-	vm_run(boot.vm);
+	cpu_loop(&boot.hv, 0);
 	guest_end();
 }

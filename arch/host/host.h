@@ -94,9 +94,8 @@ struct pcpu {
 	u64 gdt[5];
 	struct tss tss;
 	u32 tsc_turn; /* smp.c: the rounds in which the clocks were compared: odd, it is this CPU's turn */
-	u64 tsc_stamp;   /* and what its TSC was */
-	char unfit[240]; /* PCPU_UNFIT: why, as a sentence */
-	struct clock clock;
+	u64 tsc_stamp;    /* and what its TSC was */
+	char unfit[240];  /* PCPU_UNFIT: why, as a sentence */
 	u64 deadline;     /* asked for by host_timer_arm() */
 	u64 console_poll; /* next look at a console without interrupt; HOST_TIMER_OFF: it has one */
 	u64 console_busy; /* until then somebody is typing */

@@ -39,14 +39,14 @@ static void timer_program(const struct pcpu *cpu)
 	lapic_timer_set(MIN(cpu->deadline, cpu->console_poll));
 }
 
-void host_timer_arm(unsigned number, u64 deadline)
+void host_timer_arm(unsigned cpu, u64 deadline)
 {
-	struct pcpu *cpu = host.cpu[number];
+	struct pcpu *here = host.cpu[cpu];
 
-	if (cpu->deadline == deadline) /* not fired yet */
+	if (here->deadline == deadline) /* not fired yet */
 		return;
-	cpu->deadline = deadline;
-	timer_program(cpu);
+	here->deadline = deadline;
+	timer_program(here);
 }
 
 void timer_interrupt(struct pcpu *cpu)

@@ -6,6 +6,7 @@
  */
 #include "arch/host/host.h"
 
+#include <arch/cpu.h>
 #include <arch/cpuid.h>
 #include <arch/insn.h>
 #include <arch/msr.h>
@@ -139,6 +140,8 @@ void cpu_init_features(void)
 	if (r[CPUID_ECX] & CPUID1C_XSAVE)
 		cr4 |= CR4_OSXSAVE;
 	write_cr4(cr4);
+	if (cr4 & CR4_OSXSAVE)
+		xsetbv(0, xstate_mask());
 	wrmsr(MSR_PAT, HOST_PAT);
 }
 

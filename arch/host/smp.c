@@ -151,7 +151,6 @@ _Noreturn void ap_main(struct pcpu *cpu)
 		smp_report(cpu, "its local APIC is in another mode than the first CPU's");
 	if (lapic_id() != cpu->apic_id)
 		smp_report(cpu, "its APIC ID is not the one that the ACPI tables give");
-	clock_init(&cpu->clock, host_ticks, host_tick_hz(), NULL);
 	state_set(cpu, PCPU_ANSWERED);
 	tsc_answer(cpu);
 	host.run(cpu);

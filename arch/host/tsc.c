@@ -81,19 +81,19 @@ static bool sample(const struct timebase *t, struct time_sample *out)
 {
 	out->slack = ~0ULL;
 	for (unsigned attempt = 0; attempt < 3; attempt++) {
-		u32 before = ref_read(t), ref = before;
+		u32 before = ref_read(t), ref = before, lapic = 0;
 		u64 t0 = 0, t1 = 0;
 
 		for (unsigned n = 0; n < 10000 && ref == before; n++) {
 			t0 = rdtsc();
 			ref = ref_read(t);
+			lapic = lapic_timer_count();
 			t1 = rdtsc();
 		}
 		if (ref == before)
 			return false;
 		if (t1 - t0 < out->slack)
-			*out = (struct time_sample){t0 + (t1 - t0) / 2, t1 - t0, ref,
-						    lapic_timer_count()};
+			*out = (struct time_sample){t0 + (t1 - t0) / 2, t1 - t0, ref, lapic};
 	}
 	return true;
 }
@@ -189,7 +189,6 @@ bool time_finish(void)
 	if (stated && agrees(stated, t->tsc_hz))
 		t->tsc_hz = stated;
 	lapic_timer_ready(lapic_hz, t->tsc_hz);
-	clock_init(&host.boot_cpu.clock, host_ticks, t->tsc_hz, NULL);
 	/* Ticks are read after the RTC: its second has only begun. */
 	t->epoch_ns = rtc_read_ns();
 	t->epoch_ns -= (s64)clock_mul_div(host_ticks(), 1000000000, t->tsc_hz);

@@ -92,7 +92,6 @@ struct xstate *xstate_create(void)
 	if (x->mask) {
 		host_cpuid(0xd, 1, r);
 		x->has_xss = r[CPUID_EAX] & BIT(3);
-		xsetbv(0, x->mask);
 	}
 	xstate_reset(x);
 	return x;

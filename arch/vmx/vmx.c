@@ -195,6 +195,11 @@ static void vmx_load(struct vcpu *v)
 	/* Root mode takes no page fault and lives, so CR2 holds the guest's as long as it is on this CPU. */
 	write_cr2(v->cr2);
 	vx->state |= VMX_DIRTY_LAUNCH;
+	/* What that CPU has cached of this VM, it has from another time. */
+	if (vx->cpu != v->cpu + 1) {
+		vx->cpu = v->cpu + 1;
+		vx->state |= VMX_DIRTY_VPID | VMX_DIRTY_EPT;
+	}
 	vx->loaded = true;
 }
 

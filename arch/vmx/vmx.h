@@ -214,6 +214,7 @@ struct vmx_vcpu {
 	bool xsave;    /* the CPU has XCR0 */
 	u8 timer_rate; /* the VMX-preemption timer counts every 2^n TSC ticks */
 	u16 vpid;
+	unsigned cpu; /* 1 + the one on which it was loaded last; 0: none */
 	u64 eptp;
 	u64 msr[VMX_MSRS];
 	struct vmx_caps caps;

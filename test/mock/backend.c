@@ -163,7 +163,7 @@ static void cpuid_amd(void)
 	mock_host_cpuid_set(0x8000000a, 0, 1, 0xffff, 0, 0xffffffff);
 }
 
-void mock_vm_create(struct vm *vm, struct clock *clock, u64 mem)
+void mock_vm_create(struct vm *vm, struct hv *hv, u64 mem)
 {
 	struct vm_params params = {
 		.name = "test",
@@ -171,14 +171,23 @@ void mock_vm_create(struct vm *vm, struct clock *clock, u64 mem)
 		.mem = mem,
 		.ops = &mock_backend_ops,
 		.caps = &mock_backend_caps,
-		.clock = clock,
-		.console = {.write = output, .read = input},
+		.hv = hv,
+		.weight = SCHED_WEIGHT_DEFAULT,
+		.affinity = 1,
 	};
 	struct load_error why;
 
 	mock_vm_output_len = 0;
 	cpuid_amd();
-	clock_init(clock, host_ticks, host_tick_hz(), NULL);
+	hv_init(hv, 1);
 	if (vm_create(vm, &params, &why))
 		host_panic("mock_vm_create: %s", why.text);
+	vm->console = (struct chardev){.write = output, .read = input};
+	hv->console_vm = vm;
+}
+
+void mock_vm_run(struct vm *vm)
+{
+	vm_start(vm);
+	cpu_loop(vm->hv, 0);
 }

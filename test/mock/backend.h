@@ -5,6 +5,7 @@
 #ifndef TEST_MOCK_BACKEND_H
 #define TEST_MOCK_BACKEND_H
 
+#include <vmm/hv.h>
 #include <vmm/vm.h>
 
 #define MOCK_EVENTS_MAX 32
@@ -17,7 +18,7 @@ struct mock_backend {
 	unsigned flushes, advanced, dumps, entries;
 	struct event injected[MOCK_EVENTS_MAX];
 	unsigned injected_count;
-	/* Called by run(): fills the exit. Required before vm_run(). */
+	/* Called by run(): fills the exit. Required before the VM runs. */
 	void (*run)(struct vcpu *v, struct vm_exit *exit);
 };
 
@@ -33,7 +34,9 @@ static inline struct mock_backend *mock_backend(struct vcpu *v)
  * A VM of `mem` bytes with the pc device table and `mock_console_out` as its console; an AMD-like CPUID is set up unless the test
  * has done it before. Fails the test if it cannot be made.
  */
-void mock_vm_create(struct vm *vm, struct clock *clock, u64 mem);
+void mock_vm_create(struct vm *vm, struct hv *hv, u64 mem);
+/* Starts the VM, and plays CPU 0 of its `hv` until no VM is live. */
+void mock_vm_run(struct vm *vm);
 
 extern char mock_vm_output[8192];
 extern size_t mock_vm_output_len;

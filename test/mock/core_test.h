@@ -19,13 +19,13 @@
 #include "mock.h"
 
 static struct vm vm;
-static struct clock clk;
+static struct hv hv;
 static struct vcpu *const v = &vm.vcpu[0];
 
 static int setup(unused void **state)
 {
 	mock_host_reset();
-	mock_vm_create(&vm, &clk, MiB(32));
+	mock_vm_create(&vm, &hv, MiB(32));
 	vcpu_reset(v);
 	return 0;
 }

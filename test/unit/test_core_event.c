@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SOURCES: vmm/core/apic_bus.c vmm/core/cpuid.c vmm/core/cr.c vmm/core/emulate.c vmm/core/event.c
  *   vmm/core/exit.c vmm/core/hypercall.c vmm/core/io.c vmm/core/kvmclock.c vmm/core/msr.c
- *   vmm/core/mtrr.c vmm/core/run.c vmm/core/vcpu.c vmm/core/vm.c vmm/dev/bus.c vmm/dev/clock.c
+ *   vmm/core/mtrr.c vmm/core/cpu.c vmm/core/output.c vmm/core/sched.c vmm/core/run.c vmm/core/vcpu.c vmm/core/vm.c vmm/dev/bus.c vmm/dev/clock.c
  *   vmm/dev/vpm.c vmm/dev/vrtc.c vmm/dev/vrtc_time.c vmm/dev/vuart.c vmm/emul/alu.c
  *   vmm/emul/decode.c vmm/emul/exec.c vmm/emul/exec_string.c vmm/emul/length.c vmm/emul/mem.c
  *   vmm/emul/modrm.c vmm/emul/opcodes.c vmm/irq/vioapic.c vmm/irq/vlapic.c
@@ -140,7 +140,7 @@ static void fault_in_a_double_fault_restarts_the_guest(unused void **state)
 {
 	v->reinject = (struct event){.type = EVENT_EXCEPTION, .vector = VEC_DF};
 	vcpu_raise_error(v, VEC_GP, 0);
-	assert_true(v->requests & REQ_RESET);
+	assert_true(vm.actions & VM_RESET);
 	assert_null(deliver() && backend()->injected[0].vector == VEC_GP ? (void *)1 : NULL);
 }
 

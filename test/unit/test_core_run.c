@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* SOURCES: vmm/core/apic_bus.c vmm/core/cpuid.c vmm/core/cr.c vmm/core/emulate.c vmm/core/event.c
  *   vmm/core/exit.c vmm/core/hypercall.c vmm/core/io.c vmm/core/kvmclock.c vmm/core/msr.c
- *   vmm/core/mtrr.c vmm/core/run.c vmm/core/vcpu.c vmm/core/vm.c vmm/dev/bus.c vmm/dev/clock.c
+ *   vmm/core/mtrr.c vmm/core/cpu.c vmm/core/output.c vmm/core/sched.c vmm/core/run.c vmm/core/vcpu.c vmm/core/vm.c vmm/dev/bus.c vmm/dev/clock.c
  *   vmm/dev/vpm.c vmm/dev/vrtc.c vmm/dev/vrtc_time.c vmm/dev/vuart.c vmm/emul/alu.c
  *   vmm/emul/decode.c vmm/emul/exec.c vmm/emul/exec_string.c vmm/emul/length.c vmm/emul/mem.c
  *   vmm/emul/modrm.c vmm/emul/opcodes.c vmm/irq/vioapic.c vmm/irq/vlapic.c
@@ -53,14 +53,11 @@ static void play(unused struct vcpu *vcpu, struct vm_exit *e)
 
 static void run(void (*fn)(unsigned step, struct vm_exit *e))
 {
-	struct load_error why;
-
 	make_image();
 	step = 0;
 	script = fn;
-	assert_int_equal(vm_boot(&vm, &why), 0);
 	backend()->run = play;
-	vm_run(&vm);
+	mock_vm_run(&vm);
 }
 
 static void out(struct vm_exit *e, u16 port, u8 size, u32 value)
@@ -237,7 +234,9 @@ static void creation_fails_cleanly(unused void **state)
 	struct vm_params params = {.name = "second",
 				   .devices = pc_devices,
 				   .mem = MiB(32),
-				   .clock = &clk,
+				   .hv = &hv,
+				   .weight = SCHED_WEIGHT_DEFAULT,
+				   .affinity = 1,
 				   .ops = &mock_backend_ops,
 				   .caps = &mock_backend_caps};
 	static struct vm second;

@@ -15,7 +15,9 @@ int vcpu_create(struct vm *vm, struct vcpu *v, unsigned id) must_check;
 void vcpu_destroy(struct vcpu *v);
 void vcpu_reset(struct vcpu *v);
 void vcpu_enter_linux(struct vcpu *v, const struct load_entry *entry);
-void vcpu_request(struct vcpu *v, u32 bits);
+void vcpu_request(struct vcpu *v, u32 bits); /* on the CPU on which it runs */
+void vcpu_notify(struct vcpu *v, u32 bits);  /* from anywhere */
+void vcpu_deadline_update(struct vcpu *v);
 u64 vcpu_guest_tsc(struct vcpu *v);
 void vcpu_set_tsc_offset(struct vcpu *v, u64 offset);
 void vcpu_set_cr2(struct vcpu *v, u64 value);
@@ -33,8 +35,27 @@ static inline void vcpu_reg_set(struct vcpu *v, enum vreg reg, u64 value)
 u64 vcpu_gpr(struct vcpu *v, unsigned reg);
 void vcpu_gpr_set(struct vcpu *v, unsigned reg, u64 value);
 
-/* run.c: the loop. Returns when a request ends this VM's run. */
-void vcpu_run(struct vcpu *v);
+/* run.c: the loop. */
+#define TIMER_UNKNOWN 0 /* v->timer_armed: no deadline that anybody asks for */
+enum run_end {
+	RUN_PREEMPTED, /* another one's turn */
+	RUN_WAITS,     /* halted, until its clock's next deadline or until it is woken */
+	RUN_STOPPED,   /* REQ_STOP */
+};
+enum run_end vcpu_run(struct vcpu *v);
+
+/* vm.c: for cpu.c. */
+void vm_vcpu_parked(struct vcpu *v);
+enum vm_next { VM_AGAIN, VM_WAITS, VM_GONE };
+enum vm_next vm_work(
+	struct vm *vm); /* the turn of its first vcpu, which is parked; nothing is loaded */
+/* After VM_GONE, when that turn is over: false: a vcpu is still on its way to be blocked. */
+bool vm_reap(struct vm *vm) must_check;
+
+/* output.c: struct chardev of every guest. */
+void vm_output(void *vm, const u8 *buf, size_t len);
+size_t vm_input(void *vm, u8 *buf, size_t max);
+void vm_output_end(struct vm *vm); /* shows a line that has no end */
 
 /* event.c: what is injected, in which order. */
 void vcpu_raise(struct vcpu *v, u8 vector); /* exceptions without an error code */

@@ -1,73 +1,102 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The run loop of a vcpu: requests, entry, exit, dispatch, again. Called by vm_run(). It is the product's hot
+ * The run loop of a vcpu: requests, entry, exit, dispatch, again. Called by cpu_loop(). It is the product's hot
  * loop: a pass in which nothing is pending looks at one word, and asks the clock for nothing.
  *
- * Timers: the earliest deadline goes to the back end (VMX-preemption timer) or into the host's hardware timer; its
- * exit, like any host interrupt, is where expired timers fire. A deadline that passes in root mode ends the next entry at once.
+ * Timers: the earlier of the vcpu's next deadline and the scheduler's goes to the back end (VMX-preemption timer) or into
+ * the host's hardware timer; its exit, like any host interrupt, is where expired timers fire. A deadline that passes in root mode ends the next entry at once.
  */
 #include <arch/regs.h>
 #include <vmm/host.h>
+#include <vmm/hv.h>
 #include <vmm/log.h>
 
 #include "core.h"
 
-#define TIMER_UNKNOWN 0 /* no deadline anybody asks for */
+static struct cpu *cpu_of(const struct vcpu *v)
+{
+	return &v->vm->hv->cpu[v->cpu];
+}
+
+void vcpu_deadline_update(struct vcpu *v)
+{
+	v->deadline = MIN(v->clock.armed, cpu_of(v)->deadline);
+}
 
 /* The interrupt may have been the timer's, a little early even: it is armed anew for whatever is left. */
 static void timers_fire(struct vcpu *v)
 {
-	clock_run(v->clock, host_ticks());
+	struct cpu *c = cpu_of(v);
+	u64 now = host_ticks();
+
+	clock_run(&v->clock, now);
+	if (now >= c->deadline || __atomic_load_n(&c->look, __ATOMIC_ACQUIRE)) {
+		c->sched_exits++;
+		vcpu_request(v, REQ_SCHED);
+	}
 	v->timer_armed = TIMER_UNKNOWN;
 }
 
+/* True: another vcpu's turn has come. */
+static bool preempted(struct vcpu *v)
+{
+	struct sched *s = &v->vm->hv->sched;
+	struct cpu *c = cpu_of(v);
+
+	__atomic_store_n(&c->look, 0, __ATOMIC_RELEASE);
+	if (sched_due(s, c->number, host_ticks()))
+		return true;
+	c->deadline = sched_deadline(s, c->number);
+	vcpu_deadline_update(v);
+	return false;
+}
+
 /*
- * HLT: the host CPU halts too. An only CPU that halts with interrupts off, and to which no pin of the I/O APIC sends NMIs, is
- * never woken again: that is how a kernel says "halt", and it ends the VM.
+ * Halted: true if it goes on waiting. An only CPU that halts with interrupts off, and to which no pin of the I/O APIC sends
+ * NMIs, is never woken again: that is how a kernel says "halt", and it ends the VM.
  */
-static void wait_for_event(struct vcpu *v)
+static bool waits_for_event(struct vcpu *v)
 {
 	if (event_wakes(v)) {
 		v->halted = false;
 		vcpu_request(v, REQ_EVENT);
-		return;
+		return false;
 	}
+	vcpu_request(v, REQ_HALTED); /* looked at again, after whatever wakes it */
 	if (!(vcpu_reg(v, VREG_RFLAGS) & RFLAGS_IF) && v->vm->cpus == 1 &&
 	    !vioapic_sends_nmi(&v->vm->ioapic)) {
 		log_info(
 			"guest %s halted with interrupts off: nothing can wake it, so it is stopped",
 			v->vm->name);
 		vm_request_poweroff(v->vm);
-		return;
+		return false;
 	}
-	host_timer_arm(v->cpu, v->clock->armed);
-	host_idle();
-	if (v->vm->caps->run_deadline)
-		host_timer_arm(v->cpu, HOST_TIMER_OFF);
-	timers_fire(v);
+	return true;
 }
 
-/* False: leave vcpu_run(). */
-static bool serve_requests(struct vcpu *v)
+/* What is asked for; RUN_AGAIN: nothing ends the run. */
+enum { RUN_AGAIN = -1 };
+
+static int serve_requests(struct vcpu *v)
 {
 	u32 req = __atomic_exchange_n(&v->requests, 0, __ATOMIC_ACQ_REL);
 
-	if (req & (REQ_KILL | REQ_RESET)) {
-		/* Left for vm_run() to see. */
-		vcpu_request(v, req & (REQ_KILL | REQ_RESET));
-		return false;
-	}
 	if (req & REQ_FLUSH)
 		v->ops->flush(v);
+	if (req & (REQ_STOP | REQ_SCHED) && (req & REQ_STOP || preempted(v))) {
+		/* The rest is for when it comes on again. */
+		vcpu_request(v, req & ~(u32)(REQ_FLUSH | REQ_STOP | REQ_SCHED));
+		return req & REQ_STOP ? RUN_STOPPED : RUN_PREEMPTED;
+	}
 	if (req & REQ_INPUT)
 		vuart_poll(&v->vm->uart);
 	if (v->halted) {
-		wait_for_event(v);
-		vcpu_request(v, REQ_HALTED); /* looked at again, after whatever woke the CPU */
+		if (waits_for_event(v))
+			return RUN_WAITS;
 	} else if (req & REQ_EVENT) {
 		event_deliver(v);
 	}
-	return true;
+	return RUN_AGAIN;
 }
 
 /* The earliest deadline is another one: a back end without a timer of its own needs the host's. */
@@ -87,18 +116,20 @@ enum next run_host_interrupt(struct vcpu *v, struct vm_exit *e)
 	return NEXT_RESUME;
 }
 
-void vcpu_run(struct vcpu *v)
+enum run_end vcpu_run(struct vcpu *v)
 {
 	struct vm_exit e;
 	u64 deadline;
 
 	for (;;) {
 		if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE))) {
-			if (!serve_requests(v))
-				return;
+			int end = serve_requests(v);
+
+			if (end != RUN_AGAIN)
+				return (enum run_end)end;
 			continue;
 		}
-		deadline = v->clock->armed;
+		deadline = v->deadline;
 		if (unlikely(deadline != v->timer_armed))
 			deadline_changed(v, deadline);
 		v->ops->run(v, deadline, &e);

@@ -7,6 +7,7 @@
 #include <arch/regs.h>
 #include <vmm/errno.h>
 #include <vmm/host.h>
+#include <vmm/hv.h>
 #include <vmm/string.h>
 
 #include "core.h"
@@ -17,6 +18,18 @@ _Static_assert(offsetof(struct vcpu, gpr) == 0,
 void vcpu_request(struct vcpu *v, u32 bits)
 {
 	__atomic_fetch_or(&v->requests, bits, __ATOMIC_ACQ_REL);
+}
+
+/* Whatever it does: a run of it ends, a wait ends, or it looks before it runs or waits again. */
+void vcpu_notify(struct vcpu *v, u32 bits)
+{
+	struct sched *s = &v->vm->hv->sched;
+	unsigned cpu;
+
+	vcpu_request(v, bits);
+	cpu = sched_wake(s, &v->task, host_ticks());
+	if (cpu < s->cpus)
+		host_kick(cpu);
 }
 
 u64 vcpu_gpr(struct vcpu *v, unsigned reg)
@@ -137,6 +150,11 @@ static const struct vlapic_ops lapic_ops = {
 	.tsc_to_ticks = lapic_tsc_to_ticks,
 };
 
+static void clock_rearm(struct clock *c, unused u64 deadline)
+{
+	vcpu_deadline_update(container_of(c, struct vcpu, clock));
+}
+
 /* ---- Life --------------------------------------------------------------------------------- */
 
 int vcpu_create(struct vm *vm, struct vcpu *v, unsigned id)
@@ -144,11 +162,14 @@ int vcpu_create(struct vm *vm, struct vcpu *v, unsigned id)
 	memset(v, 0, sizeof(*v));
 	v->vm = vm;
 	v->ops = vm->ops;
-	v->clock = vm->clock;
+	clock_init(&v->clock, host_ticks, host_tick_hz(), clock_rearm);
 	v->id = id;
 	v->timer_armed = HOST_TIMER_OFF;
+	v->deadline = CLOCK_NEVER;
+	v->parked = true;
+	sched_task_init(&vm->hv->sched, &v->task, vm->weight, vm->affinity, vm->dedicated);
 	v->xcr0 = XCR0_X87;
-	vlapic_init(&v->lapic, id, vm->clock, &lapic_ops, v);
+	vlapic_init(&v->lapic, id, &v->clock, &lapic_ops, v);
 	v->lapic.base_reserved |= ~0ULL << vm->caps->phys_bits;
 	return vm->ops->vcpu_create(v);
 }

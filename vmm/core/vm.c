@@ -6,6 +6,7 @@
 #include <vmm/errno.h>
 #include <vmm/fmt.h>
 #include <vmm/host.h>
+#include <vmm/hv.h>
 #include <vmm/log.h>
 #include <vmm/string.h>
 
@@ -125,9 +126,13 @@ int vm_create(struct vm *vm, const struct vm_params *p, struct load_error *why)
 	vm->cpus = 1;
 	vm->ops = p->ops;
 	vm->caps = p->caps;
-	vm->clock = p->clock;
+	vm->hv = p->hv;
+	vm->weight = p->weight;
+	vm->affinity = p->affinity;
+	vm->dedicated = p->dedicated;
+	vm->clock = &vm->vcpu[0].clock;
 	vm->image = p->image;
-	vm->console = p->console;
+	vm->console = (struct chardev){.write = vm_output, .read = vm_input, .ctx = vm};
 	vm->devices = p->devices;
 	vm->hypercall_console = p->hypercall_console || p->hypercall_compat;
 	vm->hypercall_compat = p->hypercall_compat;
@@ -136,9 +141,15 @@ int vm_create(struct vm *vm, const struct vm_params *p, struct load_error *why)
 	kvmclock_init(vm);
 	fmt_s(why->text, sizeof(why->text),
 	      "there is too little memory for the guest's tables: add memory");
+	ret = hv_add(vm->hv, vm);
+	if (ret) {
+		fmt_s(why->text, sizeof(why->text),
+		      "there are %u guests already: no more are possible", HV_VMS_MAX);
+		return ret;
+	}
 	ret = create_memory(vm, p->mem, why);
 	if (ret)
-		return ret;
+		goto fail;
 	ret = cpuid_build(vm);
 	if (ret)
 		goto fail_memory;
@@ -155,6 +166,8 @@ fail_vcpus:
 	destroy_vcpus(vm, vm->cpus);
 fail_memory:
 	destroy_memory(vm);
+fail:
+	hv_remove(vm->hv, vm);
 	return ret;
 }
 
@@ -172,6 +185,7 @@ void vm_destroy(struct vm *vm)
 	reset_devices(vm); /* takes their timers off the clock */
 	destroy_vcpus(vm, vm->cpus);
 	destroy_memory(vm);
+	hv_remove(vm->hv, vm);
 	vm->state = VM_STOPPED;
 }
 
@@ -201,60 +215,191 @@ int vm_boot(struct vm *vm, struct load_error *why)
 			vcpu_enter_linux(&vm->vcpu[i], &entry);
 		vm->ops->put(&vm->vcpu[i]);
 	}
-	vm->state = VM_RUNNING;
 	return 0;
 }
 
 #define RESETS_LOGGED 16 /* one by one; then the powers of two */
 
-static int vm_restart(struct vm *vm)
+static void end(struct vm *vm, enum vm_state state)
+{
+	unsigned i;
+
+	vm->state = (u8)state;
+	vm_output_end(vm);
+	if (state == VM_STOPPED)
+		log_info("guest %s has powered off", vm->name);
+	for (i = 0; i < vm->cpus; i++)
+		exit_log_counts(&vm->vcpu[i]);
+	hv_ended(vm->hv, state == VM_DEAD);
+}
+
+static void start(struct vm *vm)
 {
 	struct load_error why;
-	int ret;
+
+	if (!vm_boot(vm, &why)) {
+		vm->state = VM_RUNNING;
+		return;
+	}
+	log_err("guest %s cannot be started: %s", vm->name, why.text);
+	end(vm, VM_DEAD);
+}
+
+static void restart(struct vm *vm)
+{
+	unsigned i;
 
 	vm->resets++;
 	/* A guest that does nothing else must not fill the log. */
 	if (vm->resets <= RESETS_LOGGED || !(vm->resets & (vm->resets - 1)))
 		log_info("guest %s restarts (%s), %llu so far", vm->name, vm->reset_how,
 			 (unsigned long long)vm->resets);
-	__atomic_fetch_and(&vm->vcpu[0].requests, ~(u32)REQ_RESET, __ATOMIC_ACQ_REL);
-	ret = gmem_scrub(&vm->gmem);
-	if (!ret)
-		ret = vm_boot(vm, &why);
-	else
-		fmt_s(why.text, sizeof(why.text), "its memory could not be cleared");
-	if (ret) {
-		vm_kill(vm, "it cannot be restarted: %s", why.text);
-		return ret;
+	if (gmem_scrub(&vm->gmem)) {
+		log_err("guest %s cannot be restarted: its memory could not be cleared", vm->name);
+		end(vm, VM_DEAD);
+		return;
 	}
-	vcpu_request(&vm->vcpu[0], REQ_FLUSH);
-	return 0;
+	for (i = 0; i < vm->cpus; i++)
+		vcpu_request(&vm->vcpu[i], REQ_FLUSH);
+	start(vm);
 }
+
+/* ---- What is asked of a VM, and who does it -------------------------------------------------- */
 
 static void console_input(void *arg)
 {
-	vcpu_request(&((struct vm *)arg)->vcpu[0], REQ_INPUT);
+	vcpu_notify(&((struct vm *)arg)->vcpu[0], REQ_INPUT);
 }
 
-void vm_run(struct vm *vm)
+static bool runs(const struct vm *vm)
 {
-	struct vcpu *v = &vm->vcpu[0];
+	return vm->state == VM_RUNNING || vm->state == VM_PAUSED;
+}
 
-	host_console_listen(console_input, vm);
-	vcpu_request(v, REQ_INPUT); /* what was typed before */
-	while (vm->state == VM_RUNNING) {
-		vm->ops->load(v);
-		vcpu_run(v);
-		vm->ops->put(v);
-		if (vm->state == VM_RUNNING &&
-		    __atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) & REQ_RESET && vm_restart(vm))
-			break;
+/* A start that was asked for, and counted, comes to nothing. */
+static void uncount_start(struct vm *vm)
+{
+	hv_ended(vm->hv, false);
+}
+
+/* In the order in which one makes the others meaningless; but what is stopped may be started again. */
+static void act(struct vm *vm, u32 actions)
+{
+	if (actions & VM_DESTROY && runs(vm))
+		end(vm, VM_STOPPED);
+	else if (actions & VM_KILL && runs(vm))
+		end(vm, VM_DEAD);
+	else if (actions & VM_STOP && runs(vm))
+		end(vm, VM_STOPPED);
+	else if (actions & VM_RESET && runs(vm))
+		restart(vm);
+	if (actions & VM_START) {
+		if (runs(vm) || actions & VM_DESTROY)
+			uncount_start(vm);
+		else
+			start(vm);
 	}
-	host_console_listen(NULL, NULL);
-	host_timer_arm(v->cpu, HOST_TIMER_OFF);
-	if (vm->state == VM_STOPPED)
-		log_info("guest %s has powered off", vm->name);
-	exit_log_counts(v);
+	if (vm->state == VM_PAUSED && actions & VM_RESUME)
+		vm->state = VM_RUNNING;
+	else if (vm->state == VM_RUNNING && actions & VM_PAUSE)
+		vm->state = VM_PAUSED;
+	if (actions & VM_DESTROY)
+		vm->ending = true;
+}
+
+static void ask(struct vm *vm, u32 action);
+
+static void go_on(struct vm *vm)
+{
+	unsigned i;
+
+	if (vm->hv->console_vm == vm) {
+		host_console_listen(console_input, vm);
+		vcpu_request(&vm->vcpu[0], REQ_INPUT); /* what was typed before */
+	}
+	__atomic_store_n(&vm->active, vm->cpus, __ATOMIC_RELEASE);
+	for (i = 0; i < vm->cpus; i++) {
+		__atomic_fetch_and(&vm->vcpu[i].requests, ~(u32)REQ_STOP, __ATOMIC_ACQ_REL);
+		__atomic_store_n(&vm->vcpu[i].parked, false, __ATOMIC_RELEASE);
+	}
+	for (i = 1; i < vm->cpus; i++)
+		vcpu_notify(&vm->vcpu[i], 0);
+	/* Something more was asked for meanwhile: its REQ_STOP may have been among those cleared. */
+	if (__atomic_load_n(&vm->actions, __ATOMIC_ACQUIRE))
+		ask(vm, 0);
+}
+
+enum vm_next vm_work(struct vm *vm)
+{
+	u32 actions;
+
+	if (__atomic_load_n(&vm->active, __ATOMIC_ACQUIRE))
+		return VM_WAITS; /* the last one to park wakes us */
+	if (vm->ending)
+		return VM_GONE;
+	actions = __atomic_exchange_n(&vm->actions, 0, __ATOMIC_ACQ_REL);
+	if (!actions)
+		return VM_WAITS;
+	act(vm, actions);
+	if (vm->state == VM_RUNNING)
+		go_on(vm);
+	return VM_AGAIN;
+}
+
+bool vm_reap(struct vm *vm)
+{
+	unsigned i;
+
+	for (i = 0; i < vm->cpus; i++)
+		if (!sched_is_blocked(&vm->hv->sched, &vm->vcpu[i].task))
+			return false;
+	vm_destroy(vm);
+	vm->destroyed(vm);
+	return true;
+}
+
+void vm_vcpu_parked(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+
+	v->parked = true;
+	if (!__atomic_sub_fetch(&vm->active, 1, __ATOMIC_ACQ_REL))
+		(void)sched_wake(&vm->hv->sched, &vm->vcpu[0].task, host_ticks());
+}
+
+/* The first vcpu carries it out, as soon as all have parked; and it must be woken even if it has. */
+static void ask(struct vm *vm, u32 action)
+{
+	unsigned i;
+
+	__atomic_fetch_or(&vm->actions, action, __ATOMIC_ACQ_REL);
+	for (i = 0; i < vm->cpus; i++)
+		vcpu_notify(&vm->vcpu[i], REQ_STOP);
+}
+
+void vm_start(struct vm *vm)
+{
+	/* Counted first, lest the last one that runs ends everything meanwhile; and once, however often it is asked for. */
+	__atomic_fetch_add(&vm->hv->live, 1, __ATOMIC_ACQ_REL);
+	if (__atomic_fetch_or(&vm->actions, VM_START, __ATOMIC_ACQ_REL) & VM_START)
+		__atomic_fetch_sub(&vm->hv->live, 1, __ATOMIC_ACQ_REL);
+	ask(vm, VM_START);
+}
+
+void vm_pause(struct vm *vm)
+{
+	ask(vm, VM_PAUSE);
+}
+
+void vm_resume(struct vm *vm)
+{
+	ask(vm, VM_RESUME);
+}
+
+void vm_request_destroy(struct vm *vm, void (*destroyed)(struct vm *vm))
+{
+	vm->destroyed = destroyed;
+	ask(vm, VM_DESTROY);
 }
 
 /* ---- Ends --------------------------------------------------------------------------------- */
@@ -263,23 +408,23 @@ void vm_kill(struct vm *vm, const char *fmt, ...)
 {
 	va_list ap;
 
+	/* One reason is enough: another vcpu's comes too late. */
+	if (__atomic_load_n(&vm->actions, __ATOMIC_ACQUIRE) & VM_KILL)
+		return;
 	va_start(ap, fmt);
 	fmt_v(vm->why, sizeof(vm->why), fmt, ap);
 	va_end(ap);
-	vm->state = VM_DEAD;
 	log_err("guest %s was stopped: %s", vm->name, vm->why);
-	vcpu_request(&vm->vcpu[0], REQ_KILL);
+	ask(vm, VM_KILL);
 }
 
 void vm_request_reset(struct vm *vm, const char *how)
 {
 	vm->reset_how = how;
-	vcpu_request(&vm->vcpu[0], REQ_RESET);
+	ask(vm, VM_RESET);
 }
 
 void vm_request_poweroff(struct vm *vm)
 {
-	if (vm->state == VM_RUNNING)
-		vm->state = VM_STOPPED;
-	vcpu_request(&vm->vcpu[0], REQ_KILL);
+	ask(vm, VM_STOP);
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A virtual CPU. Owned by the physical CPU on which it is loaded; other CPUs only set bits in `requests`
- * and kick. Lock order of the whole product: machine > vm > vcpu > device > page allocator (no vcpu lock exists
- * yet, because guests run on one CPU).
+ * A virtual CPU. Owned by the physical CPU on which it is loaded; others only set bits in `requests`, wake and kick
+ * (vcpu_notify()). Order of the locks: hv > a scheduler's queue > page tables > page allocator > log > console.
  *
  * gpr[] must stay first: arch/vmx/run.S and arch/svm/run.S store the guest's registers by these offsets, and
  * the back ends assert it.
@@ -11,7 +10,9 @@
 #define VMM_VCPU_H
 
 #include <vmm/backend.h>
+#include <vmm/clock.h>
 #include <vmm/gwalk.h>
+#include <vmm/sched.h>
 #include <vmm/types.h>
 #include <vmm/vlapic.h>
 
@@ -29,8 +30,8 @@ enum {
 	GPR_R15 = 15
 };
 
-#define REQ_KILL   BIT(0) /* the VM is stopping: leave vcpu_run() */
-#define REQ_RESET  BIT(1) /* the VM is to be reset */
+#define REQ_STOP   BIT(0) /* something is to be done to the VM: park (vm.h) */
+#define REQ_SCHED  BIT(1) /* another vcpu's turn may have come */
 #define REQ_FLUSH  BIT(2) /* drop cached nested translations before entry */
 #define REQ_EVENT  BIT(3) /* look for something to inject */
 #define REQ_INPUT  BIT(4) /* the console has input for this VM's UART */
@@ -67,9 +68,9 @@ struct vcpu {
 	void *backend; /* struct vmx_vcpu or struct svm_vcpu */
 	u32 requests;  /* REQ_*, atomic */
 	bool halted;   /* HLT: waits for an event; whoever sets it sets REQ_HALTED too */
-	const struct backend_ops *ops; /* the VM's, and its clock: at hand for the exit path */
-	struct clock *clock;
-	u32 windows;            /* WINDOW_* asked for now */
+	const struct backend_ops *ops; /* the VM's, at hand for the exit path */
+	u64 deadline; /* when the run is to end at the latest: the clock's or the scheduler's */
+	u32 windows;  /* WINDOW_* asked for now */
 	struct event exception; /* raised by a handler, to be injected before anything else */
 	struct event reinject;  /* delivery was interrupted by the exit */
 	bool reinject_deferred; /* an exception went first: wait for a window */
@@ -81,6 +82,10 @@ struct vcpu {
 	u64 misc_enable;
 	struct vmtrr mtrr;
 	u64 timer_armed; /* what the host timer was last set to for this vcpu */
+	struct clock
+		clock; /* its timers, and as yet those of its VM's devices; runs where the vcpu runs */
+	struct sched_task task;
+	bool parked; /* runs no guest code until its VM is started or goes on; its state is in memory */
 	struct kvmclock kvmclock;
 	struct gwalk_cache
 		fetch; /* where the last intercepted instruction was fetched from; a back end may look there */

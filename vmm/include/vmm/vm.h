@@ -23,7 +23,24 @@
 #define VM_CPUID_INDEX 32
 #define VM_CPUID_NONE  0xff
 
-enum vm_state { VM_STOPPED, VM_RUNNING, VM_DEAD };
+#define VM_NAME_MAX 32
+
+enum vm_state { VM_STOPPED, VM_RUNNING, VM_PAUSED, VM_DEAD };
+
+/* What is to be done to a VM once all its vcpus have stopped. */
+#define VM_START   BIT(0)
+#define VM_RESET   BIT(1)
+#define VM_PAUSE   BIT(2)
+#define VM_RESUME  BIT(3)
+#define VM_STOP    BIT(4)
+#define VM_KILL    BIT(5)
+#define VM_DESTROY BIT(6)
+
+/* The line that the guest is writing: core/output.c. */
+struct vm_output {
+	char line[240];
+	unsigned len;
+};
 
 /* A CPUID leaf as the guest sees it, computed once; dynamic bits are patched at the exit. */
 struct cpuid_entry {
@@ -47,15 +64,24 @@ struct msr_passthrough {
 
 struct vm {
 	const char *name;
-	unsigned id;
-	u8 state; /* enum vm_state */
+	unsigned id; /* its place in hv->vm[] */
+	struct hv *hv;
+	u32 weight; /* of each vcpu, for the scheduler, as in struct vm_params */
+	u64 affinity;
+	bool dedicated;
+	u8 state;                         /* enum vm_state */
+	u32 actions;                      /* VM_*, atomic: asked for, not yet begun */
+	u32 active;                       /* atomic: vcpus that are not parked */
+	bool ending;                      /* VM_DESTROY is all that is still to be done */
+	void (*destroyed)(struct vm *vm); /* VM_DESTROY is done: the memory of *vm is the callee's */
+	struct vm_output output;
 	const struct backend_ops *ops;
 	const struct backend_caps *caps;
 	struct pagetable npt;
 	struct gmem gmem;
 	struct machine machine;
 	struct bus pio, mmio;
-	struct clock *clock; /* the CPU's, shared by the VMs on it */
+	struct clock *clock; /* of its devices: its first vcpu's */
 	struct vioapic ioapic;
 	struct vuart uart;
 	struct vrtc rtc;
@@ -101,8 +127,10 @@ struct vm_params {
 	bool hypercall_console, hypercall_compat;
 	const struct backend_ops *ops;
 	const struct backend_caps *caps;
-	struct clock *clock;
-	struct chardev console;
+	struct hv *hv;
+	u32 weight;     /* SCHED_WEIGHT_MIN to _MAX */
+	u64 affinity;   /* a bit per CPU of the host */
+	bool dedicated; /* the CPUs of `affinity` are reserved for it */
 };
 
 /* Builds the VM: memory, devices, vcpus; it does not run yet. On failure nothing is left allocated. */
@@ -110,8 +138,16 @@ int vm_create(struct vm *vm, const struct vm_params *p, struct load_error *why) 
 void vm_destroy(struct vm *vm);
 /* Loads the image and sets the boot state (first start, and after a reset). */
 int vm_boot(struct vm *vm, struct load_error *why) must_check;
-/* Runs until the VM has powered off (VM_STOPPED) or was killed (VM_DEAD, vm->why). Resets are done inside. */
-void vm_run(struct vm *vm);
+
+/*
+ * From any CPU, at any time. They say what shall be done; it is done as soon as the VM's vcpus have stopped. A VM that has
+ * never been started, or has ended, can be started; one that runs, reset, paused and stopped; any one, destroyed, after
+ * which destroyed(vm) is called.
+ */
+void vm_start(struct vm *vm);
+void vm_pause(struct vm *vm);
+void vm_resume(struct vm *vm);
+void vm_request_destroy(struct vm *vm, void (*destroyed)(struct vm *vm));
 
 /* A guest did what only kills itself: log, remember, stop it. */
 void vm_kill(struct vm *vm, const char *fmt, ...) printf_like(2, 3);

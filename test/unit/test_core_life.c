@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/* SOURCES: vmm/core/apic_bus.c vmm/core/cpuid.c vmm/core/cr.c vmm/core/emulate.c vmm/core/event.c
+ *   vmm/core/exit.c vmm/core/hypercall.c vmm/core/io.c vmm/core/kvmclock.c vmm/core/msr.c
+ *   vmm/core/mtrr.c vmm/core/cpu.c vmm/core/output.c vmm/core/sched.c vmm/core/run.c
+ *   vmm/core/vcpu.c vmm/core/vm.c vmm/dev/bus.c vmm/dev/clock.c
+ *   vmm/dev/vpm.c vmm/dev/vrtc.c vmm/dev/vrtc_time.c vmm/dev/vuart.c vmm/emul/alu.c
+ *   vmm/emul/decode.c vmm/emul/exec.c vmm/emul/exec_string.c vmm/emul/length.c vmm/emul/mem.c
+ *   vmm/emul/modrm.c vmm/emul/opcodes.c vmm/irq/vioapic.c vmm/irq/vlapic.c
+ *   vmm/irq/vlapic_ipi.c vmm/irq/vlapic_regs.c vmm/irq/vlapic_timer.c vmm/load/acpi_gen.c
+ *   vmm/load/bzimage.c vmm/load/mptable.c vmm/load/zeropage.c vmm/machine/config.c
+ *   vmm/machine/machine.c vmm/machine/pc.c vmm/mem/gmem.c vmm/mem/gwalk.c vmm/mem/page_alloc.c
+ *   vmm/mem/pagetable.c vmm/mem/pt_formats.c vmm/lib/fmt.c vmm/lib/log.c test/mock/host.c
+ *   test/mock/backend.c */
+/*
+ * Several VMs on one scripted CPU: they take turns; each is started, paused, reset, stopped and destroyed at any moment, by
+ * whoever likes; what one does does not end another; nothing is left behind after a thousand lives; output by lines.
+ */
+#include <stdlib.h>
+
+#include "../mock/core_test.h"
+
+#define VMS 4
+
+static struct vm guest[VMS];
+static u8 image[0x2000];
+static unsigned gone;
+static u64 steps[VMS];
+static unsigned kicks_seen;
+static void (*script)(struct vcpu *vcpu, unsigned n, struct vm_exit *e);
+
+static void put(unsigned at, u64 value, unsigned size)
+{
+	memcpy(image + at, &value, size);
+}
+
+/* The least that Linux's boot protocol calls a 64-bit kernel. */
+static void make_image(void)
+{
+	memset(image, 0, sizeof(image));
+	put(0x1f1, 1, 1);
+	put(0x1f4, (sizeof(image) - 1024) / 16, 4);
+	put(0x1fe, 0xaa55, 2);
+	put(0x201, 0x6a, 1);
+	put(0x202, 0x53726448, 4);
+	put(0x206, 0x020f, 2);
+	put(0x211, 1, 1);
+	put(0x22c, 0x7fffffff, 4);
+	put(0x230, MiB(2), 4);
+	put(0x234, 1, 1);
+	put(0x236, 1, 2);
+	put(0x238, 2047, 4);
+	put(0x258, MiB(16), 8);
+	put(0x260, MiB(4), 4);
+}
+
+static void play(struct vcpu *vcpu, struct vm_exit *e)
+{
+	unsigned n = (unsigned)(vcpu->vm - guest);
+
+	mock_host.ticks += 10000;
+	e->insn_len = 1;
+	e->kind = EXIT_CPUID;
+	steps[n]++;
+	script(vcpu, n, e);
+	/* The timer's interrupt, as soon as it is due; and those of other CPUs. */
+	if (e->kind == EXIT_CPUID &&
+	    (mock_host.timer <= mock_host.ticks || mock_host.kicks != kicks_seen)) {
+		mock_host.timer = HOST_TIMER_OFF;
+		kicks_seen = mock_host.kicks;
+		e->kind = EXIT_EXT_INTR;
+	}
+}
+
+static void create(unsigned n)
+{
+	static const char *const names[VMS] = {"a", "b", "c", "d"};
+	struct vm_params p = {
+		.name = names[n],
+		.devices = pc_devices,
+		.mem = MiB(32),
+		.hv = &hv,
+		.weight = SCHED_WEIGHT_DEFAULT,
+		.affinity = 1,
+		.ops = &mock_backend_ops,
+		.caps = &mock_backend_caps,
+		.image = {.kernel = image, .kernel_size = sizeof(image), .cmdline = ""}};
+	struct load_error why;
+
+	assert_int_equal(vm_create(&guest[n], &p, &why), 0);
+	mock_backend(&guest[n].vcpu[0])->run = play;
+}
+
+static void power_off(struct vcpu *vcpu, struct vm_exit *e)
+{
+	vcpu->gpr[GPR_RAX] = VPM_S5_TYPE << 10 | 1 << 13;
+	e->kind = EXIT_IO;
+	e->io = (struct exit_io){.port = VPM_BASE + 4, .size = 2};
+}
+
+static void begin(void (*fn)(struct vcpu *vcpu, unsigned n, struct vm_exit *e))
+{
+	make_image();
+	memset(steps, 0, sizeof(steps));
+	gone = kicks_seen = 0;
+	script = fn;
+}
+
+static void went(unused struct vm *which)
+{
+	gone++;
+}
+
+/* ---- Turns -------------------------------------------------------------------------------------- */
+
+static void until_all_have_run(struct vcpu *vcpu, unused unsigned n, struct vm_exit *e)
+{
+	if (mock_host.ticks > 2000000000)
+		power_off(vcpu, e);
+}
+
+static void guests_take_turns(unused void **state)
+{
+	begin(until_all_have_run);
+	for (unsigned i = 0; i < VMS; i++)
+		create(i);
+	guest[3].vcpu[0].task.weight = 200;
+	for (unsigned i = 0; i < VMS; i++)
+		vm_start(&guest[i]);
+	cpu_loop(&hv, 0);
+	for (unsigned i = 0; i < VMS; i++) {
+		assert_int_equal(guest[i].state, VM_STOPPED);
+		assert_in_range(steps[i] * (i == 3 ? 1 : 2), 75000, 85000);
+		vm_destroy(&guest[i]);
+	}
+}
+
+/* ---- One's death is not the others' ------------------------------------------------------------- */
+
+static void die(struct vcpu *vcpu, unsigned n, struct vm_exit *e)
+{
+	switch (n) {
+	case 0:
+		e->kind = EXIT_TRIPLE_FAULT; /* for ever */
+		break;
+	case 1:
+		e->kind = EXIT_UNKNOWN;
+		break;
+	case 2:
+		e->kind = EXIT_ENTRY_FAILED;
+		break;
+	default:
+		if (steps[n] == 20000) {
+			vm_request_poweroff(&guest[0]);
+			power_off(vcpu, e);
+		}
+	}
+}
+
+static void a_neighbour_lives_on(unused void **state)
+{
+	begin(die);
+	for (unsigned i = 0; i < VMS; i++) {
+		create(i);
+		vm_start(&guest[i]);
+	}
+	cpu_loop(&hv, 0);
+	assert_int_equal(guest[0].state, VM_STOPPED);
+	assert_true(guest[0].resets > 10);
+	assert_int_equal(guest[1].state, VM_DEAD);
+	assert_int_equal(guest[2].state, VM_DEAD);
+	assert_int_equal(hv.died, 2);
+	assert_int_equal(steps[3], 20000);
+	for (unsigned i = 0; i < VMS; i++)
+		vm_destroy(&guest[i]);
+}
+
+/* ---- Pause -------------------------------------------------------------------------------------- */
+
+static void pausing(struct vcpu *vcpu, unsigned n, struct vm_exit *e)
+{
+	if (n == 1) {
+		if (steps[1] == 1000)
+			vm_pause(&guest[1]); /* oneself, too */
+		if (steps[1] == 2000)
+			power_off(vcpu, e);
+		return;
+	}
+	if (steps[0] == 50000) {
+		assert_int_equal(steps[1], 1000);
+		assert_int_equal(guest[1].state, VM_PAUSED);
+		vm_resume(&guest[1]);
+	}
+	if (steps[0] == 60000)
+		power_off(vcpu, e);
+}
+
+static void pause_and_resume(unused void **state)
+{
+	begin(pausing);
+	for (unsigned i = 0; i < 2; i++) {
+		create(i);
+		vm_start(&guest[i]);
+	}
+	cpu_loop(&hv, 0);
+	assert_int_equal(steps[1], 2000);
+	assert_int_equal(steps[0], 60000);
+	vm_destroy(&guest[0]);
+	vm_destroy(&guest[1]);
+}
+
+/* ---- A thousand lives --------------------------------------------------------------------------- */
+
+static void reborn(struct vm *which)
+{
+	gone++;
+	create((unsigned)(which - guest));
+	vm_start(which);
+}
+
+/* Guest 0 is what runs the others' lives. */
+static void at_random(struct vcpu *vcpu, unsigned n, struct vm_exit *e)
+{
+	struct vm *other = &guest[1 + rand() % (VMS - 1)];
+
+	if (n) {
+		if (steps[n] % 7 == 0) {
+			e->kind = EXIT_NPF; /* memory of its own */
+			e->npf = (struct exit_npf){.gpa = MiB(2) * (u64)(rand() % 16),
+						   .access = NPF_WRITE};
+		} else if (steps[n] % 11 == 0) {
+			e->kind = EXIT_HLT;
+			vcpu_reg_set(vcpu, VREG_RFLAGS, 2 | RFLAGS_IF);
+		}
+		return;
+	}
+	if (gone >= 1000) {
+		for (unsigned i = 1; i < VMS; i++)
+			if (guest[i].destroyed != went)
+				vm_request_destroy(&guest[i], went);
+		if (gone == 1000 + VMS - 1)
+			power_off(vcpu, e);
+		return;
+	}
+	switch (rand() % 12) {
+	case 0:
+		vm_pause(other);
+		break;
+	case 1:
+		vm_resume(other);
+		break;
+	case 2:
+		vm_request_reset(other, "random");
+		break;
+	case 3:
+		vm_request_poweroff(other);
+		break;
+	case 4:
+		vm_start(other);
+		break;
+	case 5:
+		vm_kill(other, "random");
+		break;
+	case 6:
+		if (!other->destroyed)
+			vm_request_destroy(other, reborn);
+		break;
+	default:
+		break;
+	}
+}
+
+static void a_thousand_lives(unused void **state)
+{
+	u64 free_bytes;
+
+	srand(3);
+	log_set_level(LOG_ERR);
+	begin(at_random);
+	create(0);
+	free_bytes = host_mem_free_bytes();
+	vm_start(&guest[0]);
+	for (unsigned i = 1; i < VMS; i++) {
+		create(i);
+		vm_start(&guest[i]);
+	}
+	cpu_loop(&hv, 0);
+	log_set_level(LOG_INFO);
+	assert_int_equal(gone, 1000 + VMS - 1);
+	/* Guest 0 has touched memory of its own, which is tables. */
+	vm_destroy(&guest[0]);
+	create(0);
+	assert_int_equal(host_mem_free_bytes(), free_bytes);
+	vm_destroy(&guest[0]);
+}
+
+/* ---- Output ------------------------------------------------------------------------------------- */
+
+static void lines(unused void **state)
+{
+	begin(NULL);
+	create(0);
+	create(1);
+	vm_output(&guest[0], (const u8 *)"as it is\x1b[m", 11);
+	assert_string_equal(mock_host.console, "as it is\x1b[m");
+	mock_host_console_clear();
+	hv.many = true;
+	vm_output(&guest[0], (const u8 *)"one", 3);
+	vm_output(&guest[1], (const u8 *)"other\r\n\n", 8);
+	assert_string_equal(mock_host.console, "[b] other\r\n[b] \r\n");
+	mock_host_console_clear();
+	vm_output(&guest[0], (const u8 *)" line\nand", 9);
+	assert_string_equal(mock_host.console, "[a] one line\r\n");
+	vm_output_end(&guest[0]);
+	assert_string_equal(mock_host.console, "[a] one line\r\n[a] and\r\n");
+	mock_host_console_clear();
+	for (unsigned i = 0; i < 300; i++)
+		vm_output(&guest[0], (const u8 *)"x", 1);
+	assert_int_equal(mock_host.console_len, 4 + 240 + 2);
+	vm_destroy(&guest[0]);
+	vm_destroy(&guest[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CORE_TEST(guests_take_turns),
+		CORE_TEST(a_neighbour_lives_on),
+		CORE_TEST(pause_and_resume),
+		CORE_TEST(a_thousand_lives),
+		CORE_TEST(lines),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,496 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scheduler's policy; sched.h is its contract, cpu.c its caller.
+ *
+ * Each task has a virtual time: the CPU time that it had while others waited, divided by its weight. The least runs. It
+ * is one time for all CPUs, and a CPU takes its next task from another one's queue if that has waited clearly longer;
+ * so it is fair over the machine, and no CPU is idle while a task waits that may run there. What a task uses while nobody
+ * waits is free: a lone guest does not pay for it later. As "weighted fair queueing" of the literature; a task whose
+ * weight is more than a whole CPU's share gets that CPU, and what it cannot use is not saved up for it.
+ */
+#include <vmm/sched.h>
+
+#define VTIME_SHIFT 10
+
+static u64 vtime_of(u64 ticks, u32 weight)
+{
+	return (ticks << VTIME_SHIFT) / weight;
+}
+
+/* By how much another must be behind for a turn to be cut short. */
+static u64 wake_grain(const struct sched *s)
+{
+	return vtime_of(s->slice / 4, SCHED_WEIGHT_DEFAULT);
+}
+
+/* One that has waited as long as a turn of its own takes may change its CPU. */
+static u64 steal_grain(const struct sched *s, const struct sched_task *t)
+{
+	return vtime_of(s->slice, t->weight);
+}
+
+/* Nobody is behind the others by more: one that slept, or cannot use its share, has no credit beyond it. */
+static u64 lag_max(const struct sched *s, const struct sched_task *t)
+{
+	return vtime_of(2 * s->slice, MIN(t->weight, (u32)SCHED_WEIGHT_DEFAULT));
+}
+
+static u64 wake_lag(const struct sched *s)
+{
+	return vtime_of(s->slice / 2, SCHED_WEIGHT_DEFAULT);
+}
+
+/* Virtual times wrap. */
+static bool before(u64 a, u64 b)
+{
+	return (s64)(a - b) < 0;
+}
+
+static u64 look_at(const u64 *word)
+{
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static bool may_run(const struct sched *s, const struct sched_task *t, unsigned cpu)
+{
+	u64 allowed = t->dedicated ? t->affinity : t->affinity & ~s->reserved;
+
+	return allowed >> cpu & 1;
+}
+
+static bool is_loaded(const struct sched_task *t)
+{
+	return __atomic_load_n(&t->loaded, __ATOMIC_ACQUIRE);
+}
+
+static bool is_reserved(const struct sched *s, unsigned cpu)
+{
+	return s->reserved >> cpu & 1;
+}
+
+void sched_init(struct sched *s, unsigned cpus, u64 slice, void (*look)(void *ctx, unsigned cpu),
+		void *ctx)
+{
+	*s = (struct sched){.cpus = cpus, .slice = slice, .look = look, .ctx = ctx};
+	for (unsigned i = 0; i < cpus; i++)
+		s->cpu[i] = (struct sched_cpu){.idle = true,
+					       .slice_end = SCHED_NEVER,
+					       .first = SCHED_NEVER,
+					       .current = SCHED_NEVER};
+}
+
+void sched_reserve(struct sched *s, u64 cpus)
+{
+	s->reserved |= cpus;
+}
+
+void sched_task_init(struct sched *s, struct sched_task *t, u32 weight, u64 affinity,
+		     bool dedicated)
+{
+	*t = (struct sched_task){.weight = weight,
+				 .affinity = affinity,
+				 .dedicated = dedicated,
+				 .wake_at = SCHED_NEVER};
+	for (unsigned i = s->cpus; i-- > 0;)
+		if (may_run(s, t, i))
+			t->cpu = i;
+}
+
+/* ---- A queue, under its lock ---------------------------------------------------------------- */
+
+static void publish(const struct sched *s, struct sched_cpu *c)
+{
+	u64 first = c->queue ? c->queue->vtime + steal_grain(s, c->queue) : SCHED_NEVER;
+	u64 current = c->running ? c->running->vtime : SCHED_NEVER;
+
+	__atomic_store_n(&c->first, first, __ATOMIC_RELEASE);
+	__atomic_store_n(&c->current, current, __ATOMIC_RELEASE);
+}
+
+static void enqueue(struct sched *s, struct sched_cpu *c, struct sched_task *t, u64 now)
+{
+	struct sched_task **link = &c->queue;
+
+	while (*link && !before(t->vtime, (*link)->vtime))
+		link = &(*link)->next;
+	t->next = *link;
+	*link = t;
+	t->state = SCHED_QUEUED;
+	t->queued_at = now;
+	if (!t->dedicated)
+		__atomic_fetch_add(&s->waiting, 1, __ATOMIC_ACQ_REL);
+}
+
+static void dequeue(struct sched *s, struct sched_cpu *c, struct sched_task *t, u64 now)
+{
+	struct sched_task **link = &c->queue;
+
+	while (*link != t)
+		link = &(*link)->next;
+	*link = t->next;
+	t->waited += now - t->queued_at;
+	if (!t->dedicated)
+		__atomic_fetch_sub(&s->waiting, 1, __ATOMIC_ACQ_REL);
+}
+
+static void sleeper_add(struct sched_cpu *c, struct sched_task *t, u64 wake_at)
+{
+	struct sched_task **link = &c->sleepers;
+
+	t->wake_at = wake_at;
+	if (wake_at == SCHED_NEVER)
+		return;
+	while (*link && (*link)->wake_at <= wake_at)
+		link = &(*link)->sleeper_next;
+	t->sleeper_next = *link;
+	*link = t;
+}
+
+static void sleeper_remove(struct sched_cpu *c, struct sched_task *t)
+{
+	struct sched_task **link = &c->sleepers;
+
+	if (t->wake_at == SCHED_NEVER)
+		return;
+	while (*link != t)
+		link = &(*link)->sleeper_next;
+	*link = t->sleeper_next;
+	t->wake_at = SCHED_NEVER;
+}
+
+static void vnow_raise(struct sched *s, u64 vtime)
+{
+	u64 now = look_at(&s->vnow);
+
+	while (before(now, vtime) &&
+	       !__atomic_compare_exchange_n(&s->vnow, &now, vtime, false, __ATOMIC_ACQ_REL,
+					    __ATOMIC_ACQUIRE))
+		;
+}
+
+/*
+ * The running task's time since it was accounted last. Free while nobody waits; and if somebody has begun to, in the midst
+ * of a long turn that nothing ended, no more than two slices are charged.
+ */
+static void account(struct sched *s, struct sched_cpu *c, u64 now)
+{
+	struct sched_task *t = c->running;
+	u64 had = now - t->started;
+
+	t->started = now;
+	t->runtime += had;
+	if (__atomic_load_n(&s->waiting, __ATOMIC_ACQUIRE))
+		t->vtime += vtime_of(MIN(had, 2 * s->slice), t->weight);
+}
+
+/* Nobody is too far behind. */
+static void limit_lag(struct sched *s, struct sched_task *t, u64 lag)
+{
+	u64 least = look_at(&s->vnow) - lag;
+
+	if (before(t->vtime, least))
+		t->vtime = least;
+}
+
+/* Whether somebody waits for the time of the one that runs here. */
+static bool contended(struct sched *s, unsigned cpu)
+{
+	if (s->cpu[cpu].queue)
+		return true;
+	return !is_reserved(s, cpu) && __atomic_load_n(&s->waiting, __ATOMIC_ACQUIRE);
+}
+
+static void slice_set(struct sched *s, unsigned cpu, u64 now)
+{
+	struct sched_cpu *c = &s->cpu[cpu];
+
+	c->slice_end = c->running && contended(s, cpu) ? now + s->slice : SCHED_NEVER;
+}
+
+/* ---- Waking --------------------------------------------------------------------------------- */
+
+/* Where it was, if that is idle; else where it would not have to wait; else where it was. */
+static unsigned choose_cpu(const struct sched *s, const struct sched_task *t)
+{
+	unsigned i;
+
+	if (is_loaded(t) || (may_run(s, t, t->cpu) && s->cpu[t->cpu].idle))
+		return t->cpu;
+	for (i = 0; i < s->cpus; i++)
+		if (may_run(s, t, i) && __atomic_load_n(&s->cpu[i].idle, __ATOMIC_ACQUIRE))
+			return i;
+	return t->cpu;
+}
+
+/* Blocked, under the lock of `cpu`, which is t->cpu. True: the CPU is to look. */
+static bool make_runnable(struct sched *s, unsigned cpu, struct sched_task *t, u64 now)
+{
+	struct sched_cpu *c = &s->cpu[cpu];
+	bool first = !c->queue;
+
+	sleeper_remove(c, t);
+	t->woken = false;
+	limit_lag(s, t, wake_lag(s));
+	/* What the running one had until now it had alone. */
+	if (c->running && first)
+		account(s, c, now);
+	enqueue(s, c, t, now);
+	publish(s, c);
+	return !c->running || first || before(t->vtime + wake_grain(s), c->running->vtime);
+}
+
+unsigned sched_wake(struct sched *s, struct sched_task *t, u64 now)
+{
+	for (;;) {
+		unsigned cpu = __atomic_load_n(&t->cpu, __ATOMIC_ACQUIRE), target = cpu;
+		struct sched_cpu *c = &s->cpu[cpu];
+		bool look = false, runs;
+
+		spin_lock(&c->lock);
+		if (t->cpu != cpu) {
+			spin_unlock(&c->lock);
+			continue;
+		}
+		runs = t->state == SCHED_RUNNING;
+		if (runs) {
+			t->woken = true;
+		} else if (t->state == SCHED_BLOCKED) {
+			target = choose_cpu(s, t);
+			if (target == cpu) {
+				look = make_runnable(s, cpu, t, now);
+			} else {
+				/* It goes on there: the other CPU's queue has a lock of its own. */
+				sleeper_remove(c, t);
+				t->migrations++;
+				__atomic_store_n(&t->cpu, target, __ATOMIC_RELEASE);
+			}
+		}
+		spin_unlock(&c->lock);
+		if (look)
+			s->look(s->ctx, cpu);
+		if (target == cpu)
+			return runs ? cpu : s->cpus;
+	}
+}
+
+bool sched_is_blocked(struct sched *s, struct sched_task *t)
+{
+	struct sched_cpu *c = &s->cpu[__atomic_load_n(&t->cpu, __ATOMIC_ACQUIRE)];
+	bool blocked;
+
+	spin_lock(&c->lock);
+	blocked = t->state == SCHED_BLOCKED && !is_loaded(t) && t->wake_at == SCHED_NEVER;
+	spin_unlock(&c->lock);
+	return blocked;
+}
+
+static void wake_sleepers(struct sched *s, unsigned cpu, u64 now)
+{
+	struct sched_cpu *c = &s->cpu[cpu];
+
+	while (c->sleepers && c->sleepers->wake_at <= now)
+		(void)make_runnable(s, cpu, c->sleepers, now);
+}
+
+/* ---- Choosing ------------------------------------------------------------------------------- */
+
+/* The CPU whose queue's first has waited longest, by virtual time; `cpus`: none. *vtime: who is ahead of this leaves his place to it. */
+static unsigned longest_waiting(const struct sched *s, unsigned cpu, u64 *vtime)
+{
+	unsigned i, found = s->cpus;
+
+	for (i = 0; i < s->cpus; i++) {
+		u64 first = i == cpu || is_reserved(s, i) ? SCHED_NEVER : look_at(&s->cpu[i].first);
+
+		if (first != SCHED_NEVER && (found == s->cpus || before(first, *vtime))) {
+			found = i;
+			*vtime = first;
+		}
+	}
+	return found;
+}
+
+/* Takes a task off another CPU's queue; NULL: there is none that may come, or somebody is at it. */
+static struct sched_task *steal(struct sched *s, unsigned from, unsigned to, u64 now)
+{
+	struct sched_cpu *c = &s->cpu[from];
+	struct sched_task *t;
+
+	if (!spin_trylock(&c->lock))
+		return NULL;
+	for (t = c->queue; t && (is_loaded(t) || !may_run(s, t, to)); t = t->next)
+		;
+	if (t) {
+		dequeue(s, c, t, now);
+		__atomic_store_n(&t->cpu, to, __ATOMIC_RELEASE);
+		t->migrations++;
+		publish(s, c);
+	}
+	spin_unlock(&c->lock);
+	return t;
+}
+
+static struct sched_task *steal_any(struct sched *s, unsigned cpu, u64 now)
+{
+	struct sched_task *t = NULL;
+	unsigned i;
+
+	for (i = 1; i < s->cpus && !t; i++) {
+		unsigned from = (cpu + i) % s->cpus;
+
+		if (look_at(&s->cpu[from].first) != SCHED_NEVER)
+			t = steal(s, from, cpu, now);
+	}
+	return t;
+}
+
+/* The least of this queue; another CPU's, if that has waited clearly longer, or if there is none here. */
+static struct sched_task *choose_task(struct sched *s, unsigned cpu, u64 now)
+{
+	struct sched_cpu *c = &s->cpu[cpu];
+	struct sched_task *t = NULL;
+	unsigned from;
+	u64 vtime;
+
+	if (!is_reserved(s, cpu)) {
+		from = longest_waiting(s, cpu, &vtime);
+		if (from < s->cpus && (!c->queue || before(vtime, c->queue->vtime)))
+			t = steal(s, from, cpu, now);
+		if (!t && !c->queue)
+			t = steal_any(s, cpu, now);
+		if (t) {
+			c->steals++;
+			return t;
+		}
+	}
+	t = c->queue;
+	if (t)
+		dequeue(s, c, t, now);
+	return t;
+}
+
+/* Others wait here: a CPU that is idle, or whose task is far ahead of them, may want one. */
+static unsigned helper(const struct sched *s, unsigned cpu)
+{
+	const struct sched_task *t = s->cpu[cpu].queue;
+	unsigned i;
+
+	for (; t; t = t->next) {
+		if (is_loaded(t))
+			continue;
+		for (i = 0; i < s->cpus; i++) {
+			u64 current = look_at(&s->cpu[i].current);
+
+			if (i == cpu || !may_run(s, t, i))
+				continue;
+			if (__atomic_load_n(&s->cpu[i].idle, __ATOMIC_ACQUIRE) ||
+			    (current != SCHED_NEVER &&
+			     before(t->vtime + steal_grain(s, t), current)))
+				return i;
+		}
+	}
+	return cpu;
+}
+
+struct sched_task *sched_switch(struct sched *s, unsigned cpu, u64 now, bool block, u64 wake_at)
+{
+	struct sched_cpu *c = &s->cpu[cpu];
+	struct sched_task *t;
+	unsigned help;
+
+	spin_lock(&c->lock);
+	t = c->running;
+	if (t) {
+		account(s, c, now);
+		c->running = NULL;
+		if (block && !t->woken) {
+			t->state = SCHED_BLOCKED;
+			sleeper_add(c, t, wake_at);
+		} else {
+			enqueue(s, c, t, now);
+		}
+		t->woken = false;
+	}
+	wake_sleepers(s, cpu, now);
+	publish(s, c); /* nothing of ours is current: nobody need send for us */
+	t = choose_task(s, cpu, now);
+	if (t) {
+		limit_lag(s, t, lag_max(s, t));
+		vnow_raise(s, t->vtime);
+		t->state = SCHED_RUNNING;
+		t->started = t->turn = now;
+		c->switches++;
+	}
+	c->running = t;
+	__atomic_store_n(&c->idle, !t, __ATOMIC_RELEASE);
+	publish(s, c);
+	slice_set(s, cpu, now);
+	help = helper(s, cpu);
+	spin_unlock(&c->lock);
+	if (help != cpu)
+		s->look(s->ctx, help);
+	return t;
+}
+
+/* Is there one that should run rather than the running one? A turn is cut short only for a clear case. */
+static bool better_waits(struct sched *s, unsigned cpu, u64 now)
+{
+	struct sched_cpu *c = &s->cpu[cpu];
+	struct sched_task *t = c->running;
+	bool over = now - t->turn >= s->slice;
+	u64 vtime;
+
+	if (c->queue && before(c->queue->vtime + (over ? 0 : wake_grain(s)), t->vtime))
+		return true;
+	return !is_reserved(s, cpu) && longest_waiting(s, cpu, &vtime) < s->cpus &&
+	       before(vtime, t->vtime);
+}
+
+bool sched_due(struct sched *s, unsigned cpu, u64 now)
+{
+	struct sched_cpu *c = &s->cpu[cpu];
+	unsigned help = cpu;
+	bool due = true;
+
+	spin_lock(&c->lock);
+	wake_sleepers(s, cpu, now);
+	if (c->running) {
+		account(s, c, now);
+		due = better_waits(s, cpu, now);
+		if (now - c->running->turn >= s->slice)
+			c->running->turn = now;
+		if (!due)
+			slice_set(s, cpu, now);
+		help = helper(s, cpu);
+	}
+	publish(s, c);
+	spin_unlock(&c->lock);
+	if (help != cpu)
+		s->look(s->ctx, help);
+	return due;
+}
+
+u64 sched_deadline(struct sched *s, unsigned cpu)
+{
+	struct sched_cpu *c = &s->cpu[cpu];
+	u64 deadline;
+
+	spin_lock(&c->lock);
+	deadline = c->slice_end;
+	if (c->sleepers)
+		deadline = MIN(deadline, c->sleepers->wake_at);
+	spin_unlock(&c->lock);
+	return deadline;
+}
+
+void sched_unloaded(struct sched *s, struct sched_task *t)
+{
+	unsigned cpu = __atomic_load_n(&t->cpu, __ATOMIC_ACQUIRE), help;
+
+	__atomic_store_n(&t->loaded, false, __ATOMIC_RELEASE);
+	spin_lock(&s->cpu[cpu].lock);
+	help = helper(s, cpu);
+	spin_unlock(&s->cpu[cpu].lock);
+	if (help != cpu)
+		s->look(s->ctx, help);
+}
