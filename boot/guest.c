@@ -10,7 +10,7 @@
 #include <vmm/fmt.h>
 #include <vmm/string.h>
 
-enum role { ROLE_NONE, ROLE_KERNEL, ROLE_INITRD };
+enum role { ROLE_NONE, ROLE_KERNEL, ROLE_INITRD, ROLE_CONFIG, ROLE_IMAGE };
 
 static const char *skip_spaces(const char *s)
 {
@@ -34,6 +34,10 @@ static enum role word_role(const char *s, size_t len)
 		return ROLE_KERNEL;
 	if (len == 6 && !memcmp(s, "initrd", 6))
 		return ROLE_INITRD;
+	if (len == 6 && !memcmp(s, "config", 6))
+		return ROLE_CONFIG;
+	if (len == 5 && !memcmp(s, "image", 5))
+		return ROLE_IMAGE;
 	return ROLE_NONE;
 }
 
@@ -94,6 +98,8 @@ static int module_take(struct load_image *out, const struct boot_module *m, unsi
 		      "module %u is empty: look at its file name in grub.cfg", number);
 		return -HV_EINVAL;
 	}
+	if (role == ROLE_CONFIG || role == ROLE_IMAGE)
+		return 0; /* of havoc.conf: none of this guest's business */
 	if (role == ROLE_KERNEL && !load_is_bzimage(va(m->start), size)) {
 		fmt_s(why->text, sizeof(why->text),
 		      "module %u is no kernel that can be booted: give the bzImage (vmlinuz) of a 64-bit Linux",
@@ -135,5 +141,72 @@ int guest_choose(struct load_image *out, const struct boot_info *info, const str
 	}
 	if (c->cmdline_set)
 		out->cmdline = c->cmdline;
+	return 0;
+}
+
+/* ---- Of several guests ------------------------------------------------------------------------------------------ */
+
+static const struct boot_module *module_find(const struct boot_info *info, enum role wanted,
+					     const char *name)
+{
+	for (unsigned i = 0; i < info->module_count; i++) {
+		const struct boot_module *m = &info->module[i];
+		const char *args = "";
+
+		if (module_role(m->string, &args) == wanted && m->end > m->start &&
+		    (!name || !strcmp(args, name)))
+			return m;
+	}
+	return NULL;
+}
+
+const struct boot_module *guest_config_module(const struct boot_info *info)
+{
+	return module_find(info, ROLE_CONFIG, NULL);
+}
+
+const struct boot_module *guest_image_module(const struct boot_info *info, const char *name)
+{
+	return module_find(info, ROLE_IMAGE, name);
+}
+
+/* An image's own command line ends with the file, or with its first line. */
+static void cmdline_take(struct conf_vm *v, const char *text, size_t size)
+{
+	const char *end = memchr(text, '\n', size);
+	size_t len = end ? (size_t)(end - text) : size;
+
+	len = strnlen(text, MIN(len, sizeof(v->cmdline) - 1));
+	memcpy(v->cmdline, text, len);
+	v->cmdline[len] = '\0';
+}
+
+int guest_images(struct load_image *out, struct conf_vm *v, const struct boot_info *info,
+		 void *(*va)(hpa_t), struct load_error *why)
+{
+	const struct boot_module *m;
+	char name[CONF_PATH_MAX];
+
+	*out = (struct load_image){.cmdline = v->cmdline};
+	conf_kernel_name(v, name);
+	m = guest_image_module(info, name);
+	if (!m || !load_is_bzimage(va(m->start), m->end - m->start)) {
+		fmt_s(why->text, sizeof(why->text),
+		      "%s is no kernel that can be booted: give the bzImage (vmlinuz) of a 64-bit Linux",
+		      name);
+		return -HV_ENOEXEC;
+	}
+	out->kernel = va(m->start);
+	out->kernel_size = m->end - m->start;
+	conf_initrd_name(v, name);
+	m = guest_image_module(info, name);
+	if (m) {
+		out->initrd = va(m->start);
+		out->initrd_size = m->end - m->start;
+	}
+	conf_cmdline_name(v, name);
+	m = guest_image_module(info, name);
+	if (m && !v->cmdline_set)
+		cmdline_take(v, va(m->start), m->end - m->start);
 	return 0;
 }

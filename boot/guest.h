@@ -7,6 +7,7 @@
 
 #include "boot/mb2.h"
 
+#include <vmm/conf.h>
 #include <vmm/config.h>
 #include <vmm/load.h>
 
@@ -26,5 +27,12 @@ struct guest_embedded {
 int guest_choose(struct load_image *out, const struct boot_info *info, const struct config *c,
 		 const struct guest_embedded *embedded, void *(*va)(hpa_t),
 		 struct load_error *why) must_check;
+
+/* The module that is havoc.conf (`module2 FILE config`); NULL. And a file of a guest's (`module2 FILE image NAME`). */
+const struct boot_module *guest_config_module(const struct boot_info *info);
+const struct boot_module *guest_image_module(const struct boot_info *info, const char *name);
+/* The files of one guest of havoc.conf; *v gets its image's command line if it has none of its own. As guest_choose(). */
+int guest_images(struct load_image *out, struct conf_vm *v, const struct boot_info *info,
+		 void *(*va)(hpa_t), struct load_error *why) must_check;
 
 #endif

@@ -12,46 +12,17 @@
 #include <arch/cpuid.h>
 #include <vmm/backend.h>
 #include <vmm/errno.h>
+#include <vmm/fmt.h>
 #include <vmm/host.h>
 #include <vmm/hv.h>
 #include <vmm/log.h>
 #include <vmm/string.h>
 #include <vmm/vm.h>
 
-/* What a guest costs beside its own memory: nested tables, the vcpu, the VM itself. */
-#define GUEST_OVERHEAD MiB(2)
-
 #define EGA_TEXT_ADDRESS 0xb8000
 
-/* The guest in the image (mk/metal.mk). */
-extern const u8 embedded_kernel_start[], embedded_kernel_end[];
-extern const u8 embedded_initrd_start[], embedded_initrd_end[];
-extern const char embedded_cmdline[];
-
-/* Too large for the stack; nobody else's. */
-struct boot {
-	struct boot_info info;
-	struct config config;
-	const struct backend_ops *ops;
-	struct backend_caps caps;
-	struct load_image image;
-	struct hv hv;
-	u32 ready; /* atomic: hv is there for the other CPUs */
-	struct vm *vm;
-};
+/* Too large for the stack. */
 static struct boot boot;
-
-/* Never returns; `sentence` ends up in the log with the prefix of all lines. */
-#define refuse(...)                                                                                \
-	do {                                                                                       \
-		log_err(__VA_ARGS__);                                                              \
-		host_end(host.on_error);                                                           \
-	} while (0)
-
-static unsigned long long mib(u64 bytes)
-{
-	return bytes >> 20;
-}
 
 static void ignore_mistake(unused void *ctx, unused const char *sentence)
 {
@@ -193,53 +164,14 @@ static void cpu_run(struct pcpu *cpu)
 	cpu_loop(&boot.hv, cpu->number);
 }
 
-static void guest_init(void)
+/* ---- The guests -------------------------------------------------------------------------------------------------- */
+
+static void guests_start(void)
 {
-	const struct guest_embedded embedded = {
-		.kernel = embedded_kernel_start,
-		.kernel_size = (u64)(embedded_kernel_end - embedded_kernel_start),
-		.initrd = embedded_initrd_start,
-		.initrd_size = (u64)(embedded_initrd_end - embedded_initrd_start),
-		.cmdline = embedded_cmdline,
-	};
-	struct load_error why = {{0}};
-
-	if (guest_choose(&boot.image, &boot.info, &boot.config, &embedded, host_va, &why))
-		refuse("%s", why.text);
-	if (boot.config.mem + GUEST_OVERHEAD > host_mem_free_bytes())
-		refuse("the guest needs %llu MiB, and of this machine's %llu MiB only %llu are free: add memory, or give the guest less (mem=)",
-		       mib(boot.config.mem + GUEST_OVERHEAD), mib(host.ram_bytes),
-		       mib(host_mem_free_bytes()));
-}
-
-/* ---- The guest -------------------------------------------------------------------------------------------------- */
-
-static void guest_start(void)
-{
-	const struct vm_params p = {
-		.name = "guest",
-		.mem = boot.config.mem,
-		.image = boot.image,
-		.hypercall_console = boot.config.hypercall_console,
-		.hypercall_compat = boot.config.hypercall_compat,
-		.ops = boot.ops,
-		.caps = &boot.caps,
-		.hv = &boot.hv,
-		.weight = SCHED_WEIGHT_DEFAULT,
-		.affinity = ~0ULL,
-		.devices = pc_devices,
-	};
-	struct load_error why = {{0}};
-	hpa_t pa;
-
-	if (host_mem_alloc(ALIGN_UP(sizeof(struct vm), PAGE_SIZE), PAGE_SIZE, &pa))
-		refuse("there is too little memory for the guest: add memory");
-	boot.vm = host_va(pa);
-	hv_init(&boot.hv, host.cpus);
-	if (vm_create(boot.vm, &p, &why))
-		refuse("%s", why.text);
-	boot.hv.console_vm = boot.vm;
-	vm_start(boot.vm);
+	for (unsigned i = 0; i < HV_VMS_MAX; i++) {
+		if (boot.hv.vm[i])
+			vm_start(boot.hv.vm[i]);
+	}
 	__atomic_store_n(&boot.ready, 1, __ATOMIC_RELEASE);
 	for (unsigned i = 1; i < host.cpus; i++)
 		host_kick(i);
@@ -277,15 +209,13 @@ void boot_main(u32 magic, u32 mbi, u64 entry_tsc, u64 load_delta)
 	irq_init();
 	time_start();
 	backend_init();
-	guest_init();
+	guests_choose(&boot);
 	if (!time_finish())
 		refuse("this machine has no clock to measure time by: neither an ACPI PM timer nor a PIT");
 	console_start();
 	smp_start(cpu_run);
-	log_info("%s, %u CPU%s, %llu MiB of memory, %llu MiB free; the guest gets %llu MiB",
-		 boot.ops->name, host.cpus, host.cpus == 1 ? "" : "s", mib(host.ram_bytes),
-		 mib(host_mem_free_bytes()), mib(boot.config.mem));
-	guest_start();
+	guests_create(&boot);
+	guests_start();
 	log_debug("starting the guest %llu ticks after the boot loader",
 		  (unsigned long long)(host_ticks() - entry_tsc));
 	cpu_loop(&boot.hv, 0);

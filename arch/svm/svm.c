@@ -40,7 +40,7 @@ static void read_leaf(u32 leaf, u32 out[4])
 static int read_caps(struct svm_caps *caps, struct backend_caps *out,
 		     struct backend_problem *problem)
 {
-	struct svm_cpuid id;
+	struct svm_cpuid id = {0};
 	u64 vm_cr;
 	bool known;
 	int err;

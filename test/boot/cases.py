@@ -93,6 +93,34 @@ def cpus_left_out(name, machine):
                 elf="havoc.elf", files=(false_madt((0, 9, 1)),), prelude="acpi --exclude=APIC /boot/madt.aml", grub_modules=("acpi",))
 
 
+# ---- Several guests, by a havoc.conf ----
+
+def conf_file(text):
+    def make(_env, folder):
+        path = os.path.join(folder, "havoc.conf")
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+    return make
+
+
+def image_modules(*names):
+    return tuple(("guest/%s/%s" % (name, file), "image %s/%s" % (name, file))
+                 for name in names for file in ("bzImage", "initramfs.cpio.gz", "cmdline"))
+
+
+def guests(name, machine, text, steps, images=("tiny",), **more):
+    return Boot("guests/" + name, machine, steps, modules=((conf_file(text), "config"),) + image_modules(*images), **more)
+
+
+def tiny_guests(name, machine, count, **more):
+    """So many tiny guests at once: each says hello, twice."""
+    text = "".join("[vm g%d]\nimage = tiny\nmemory = 32M\ncmdline = console=ttyS0 quiet\n" % n for n in range(count))
+    steps = tuple(Expect(r"^\[g%d\] hello\r?$" % n, timeout=120 + 10 * count) for n in range(count))
+    # The pattern of each is looked for behind the last one's: all in order, hence each at least once.
+    return guests(name, machine, text, steps, cost=20 + 6 * count, **more)
+
+
 def smp(name, machine, cpus):
     return Boot("smp/" + name, machine, (Expect(r"^havoc: \S+, %d CPUs, " % cpus), LINUX, HELLO), elf="havoc.elf", cost=20)
 
@@ -129,6 +157,28 @@ CASES = [
     shell("smp/svm-on-idle-reboot", qemu(cpus=4), (Send("poweroff -f\n"), OFF), options="on-idle=reboot", ends="reboot"),
     shell("smp/svm-on-idle-halt", qemu(cpus=4), (Send("poweroff -f\n"), OFF), options="on-idle=halt", ends="halt"),
     shell("smp/vmx-poweroff", bochs(cpus=2), (Send("poweroff -f\n"), OFF), ends="poweroff"),
+
+    # Several guests.
+    tiny_guests("svm-4-on-1", MAX, 4),
+    tiny_guests("svm-4-on-2", qemu(cpus=2), 4),
+    tiny_guests("svm-16-on-4", qemu(cpus=4, mem=1024), 16),
+    tiny_guests("svm-32-on-2", qemu(cpus=2, mem=2048), 32),
+    tiny_guests("vmx-4-on-2", bochs(cpus=2), 4),
+    tiny_guests("vmx-16-on-4", bochs(cpus=4, mem=1024), 16),
+    guests("svm-mistakes", qemu(cpus=2), "[vm a]\nimage = tiny\nmemroy = 64M\n[vm b]\nimage = none\n[vm c]\nimage = tiny\n"
+           "affinity = 7\n[vm d]\nimage = tiny\ndedicated = on\naffinity = 1\nmemory = 64M\n[vm e]\nimage = tiny\n",
+           (Expect(r"^havoc: havoc.conf:3: the key memroy is not known in \[vm\]: did you mean memory\?"),
+            Expect(r"^havoc: havoc.conf:4: the kernel none/bzImage of guest b is missing"),
+            Expect(r"^havoc: havoc.conf:6: guest c is to run on CPU 7, and the machine has 2"),
+            Expect(r"^havoc: guest a is not started"), Expect(r"^\[d\] hello"), Expect(r"^\[e\] hello"))),
+    guests("svm-all-mistakes", MAX, "[vm a]\nimage = none\n", (Expect(r"^havoc: no guest can be started"),),
+           options="on-error=poweroff", ends="poweroff"),
+    guests("svm-lone", MAX, "[vm only]\nimage = tiny\n", (LINUX, HELLO)),
+    guests("svm-crash", qemu(cpus=2), "[vm good]\nimage = tiny\n[vm bad]\nimage = tiny\non-crash = restart\nwatchdog = 2s\n"
+           "cmdline = console=ttyS0 panic=0 rdinit=/none\n[host]\ninput = good\n",
+           (Expect(r"^\[bad\] .*Kernel panic"), Expect(r"^havoc: guest bad was stopped: its watchdog"), Expect(r"^\[good\] hello"),
+            Expect(r"^havoc: guest bad restarts \(it had crashed\)"), Expect(r"^\[good\] hello", times=3)),
+           allow=("kernel panic", "killed", "kernel trouble")),
 
     # Memory: more than 4 GiB, more than 64 GiB, and guests as large.
     hello("svm-max-5g", qemu(mem=5120)),

@@ -174,6 +174,7 @@ void mock_vm_create(struct vm *vm, struct hv *hv, u64 mem)
 		.hv = hv,
 		.weight = SCHED_WEIGHT_DEFAULT,
 		.affinity = 1,
+		.on_crash = CONF_HOLD,
 	};
 	struct load_error why;
 

@@ -81,6 +81,7 @@ static void create(unsigned n)
 		.hv = &hv,
 		.weight = SCHED_WEIGHT_DEFAULT,
 		.affinity = 1,
+		.on_crash = CONF_HOLD,
 		.ops = &mock_backend_ops,
 		.caps = &mock_backend_caps,
 		.image = {.kernel = image, .kernel_size = sizeof(image), .cmdline = ""}};
@@ -293,6 +294,73 @@ static void a_thousand_lives(unused void **state)
 	vm_destroy(&guest[0]);
 }
 
+/* ---- Policies ----------------------------------------------------------------------------------- */
+
+static void spins(struct vcpu *vcpu, unsigned n, struct vm_exit *e)
+{
+	mock_host.ticks += 100000;
+	if (n == 0 && steps[0] % 100 == 0) {
+		e->kind = EXIT_HLT;
+		vcpu_reg_set(vcpu, VREG_RFLAGS, 2 | RFLAGS_IF);
+		vcpu_request(vcpu, REQ_EVENT);
+		vcpu->nmi_pending = true; /* it goes on at once */
+	}
+	if (n == 0 && mock_host.ticks > 40ULL * 1000000000) {
+		vm_request_poweroff(&guest[1]);
+		power_off(vcpu, e);
+	}
+}
+
+/* One halts now and then, the other never: it has crashed after 2 s, and is started again after 1, 2, 4 s. */
+static void watchdog_and_backoff(unused void **state)
+{
+	begin(spins);
+	create(0);
+	create(1);
+	guest[0].watchdog = guest[1].watchdog = 2 * host_tick_hz();
+	guest[1].on_crash = CONF_RESTART;
+	vm_start(&guest[0]);
+	vm_start(&guest[1]);
+	cpu_loop(&hv, 0);
+	assert_int_equal(guest[0].state, VM_STOPPED);
+	assert_int_equal(guest[0].crashes, 0);
+	assert_int_equal(guest[1].state, VM_STOPPED);
+	/* 2 + 1 + 2 + 2 + 2 + 4 + 2 + 8 + 2 + 16 s */
+	assert_int_equal(guest[1].crashes, 5);
+	assert_int_equal(guest[1].resets, 4);
+	assert_true(mock_host_console_has("guest b was stopped: its watchdog has seen neither"));
+	vm_destroy(&guest[0]);
+	vm_destroy(&guest[1]);
+}
+
+/* A guest that only resets is slowed down; one that is to stop when it reboots does. */
+static void resets_for_ever(struct vcpu *vcpu, unsigned n, struct vm_exit *e)
+{
+	if (n == 0 && mock_host.ticks > 3000000000) {
+		vm_request_poweroff(&guest[1]);
+		power_off(vcpu, e);
+	} else if (n) {
+		e->kind = EXIT_TRIPLE_FAULT;
+	}
+}
+
+static void reboots(unused void **state)
+{
+	begin(resets_for_ever);
+	for (unsigned i = 0; i < 3; i++)
+		create(i);
+	guest[2].on_reboot = CONF_STOP;
+	for (unsigned i = 0; i < 3; i++)
+		vm_start(&guest[i]);
+	cpu_loop(&hv, 0);
+	/* 17 at once, then after 20, 40, 80, 160, 320, 640, 640... ms. */
+	assert_in_range(guest[1].resets, 22, 26);
+	assert_int_equal(guest[2].resets, 0);
+	assert_int_equal(guest[2].state, VM_STOPPED);
+	for (unsigned i = 0; i < 3; i++)
+		vm_destroy(&guest[i]);
+}
+
 /* ---- Output ------------------------------------------------------------------------------------- */
 
 static void lines(unused void **state)
@@ -327,6 +395,8 @@ int main(void)
 		CORE_TEST(a_neighbour_lives_on),
 		CORE_TEST(pause_and_resume),
 		CORE_TEST(a_thousand_lives),
+		CORE_TEST(watchdog_and_backoff),
+		CORE_TEST(reboots),
 		CORE_TEST(lines),
 	};
 

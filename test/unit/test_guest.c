@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* boot/guest.c: what is started, and with which command line, for modules, embedded images and options. */
-/* SOURCES: boot/guest.c vmm/lib/fmt.c */
+/* boot/guest.c vmm/machine/conf_check.c: what is started, and with which command line, for modules, embedded images and options. */
+/* SOURCES: boot/guest.c vmm/machine/conf.c vmm/machine/conf_check.c vmm/lib/fmt.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -7,6 +7,7 @@
 #define VMM_CORE_H
 
 #include <vmm/emul.h>
+#include <vmm/host.h>
 #include <vmm/vcpu.h>
 #include <vmm/vm.h>
 
@@ -23,6 +24,13 @@ void vcpu_set_tsc_offset(struct vcpu *v, u64 offset);
 void vcpu_set_cr2(struct vcpu *v, u64 value);
 void vcpu_walk_state(struct vcpu *v, struct gwalk_state *s);
 enum emul_mode vcpu_mode(struct vcpu *v);
+
+/* For the watchdog. */
+static inline void vcpu_is_alive(struct vcpu *v)
+{
+	if (unlikely(v->vm->watchdog))
+		__atomic_store_n(&v->vm->alive_at, host_ticks(), __ATOMIC_RELAXED);
+}
 
 static inline u64 vcpu_reg(struct vcpu *v, enum vreg reg)
 {

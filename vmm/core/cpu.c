@@ -89,7 +89,7 @@ static void make_loaded(struct hv *hv, struct cpu *c, struct vcpu *v)
 }
 
 /* Only the first vcpu has work to do then. */
-static bool parked_turn(struct hv *hv, struct cpu *c, struct vcpu *v)
+static bool parked_turn(struct hv *hv, struct cpu *c, struct vcpu *v, u64 *wake_at)
 {
 	enum vm_next next;
 
@@ -99,6 +99,8 @@ static bool parked_turn(struct hv *hv, struct cpu *c, struct vcpu *v)
 	next = vm_work(v->vm);
 	if (next == VM_GONE)
 		c->reap = v->vm;
+	if (v->vm->state == VM_BACKOFF)
+		*wake_at = v->vm->restart_at;
 	return next != VM_AGAIN;
 }
 
@@ -117,7 +119,7 @@ static bool take_turn(struct hv *hv, struct cpu *c, struct vcpu *v, u64 *wake_at
 {
 	*wake_at = SCHED_NEVER;
 	if (__atomic_load_n(&v->parked, __ATOMIC_ACQUIRE))
-		return parked_turn(hv, c, v);
+		return parked_turn(hv, c, v, wake_at);
 	make_loaded(hv, c, v);
 	switch (vcpu_run(v)) {
 	case RUN_PREEMPTED:

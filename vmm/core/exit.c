@@ -24,6 +24,7 @@ static enum next exit_hlt(struct vcpu *v, unused struct vm_exit *e)
 {
 	if (!(vcpu_reg(v, VREG_RFLAGS) & RFLAGS_TF)) {
 		v->halted = true;
+		vcpu_is_alive(v);
 		vcpu_request(v, REQ_HALTED);
 	}
 	return NEXT_ADVANCE;

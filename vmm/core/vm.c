@@ -117,6 +117,28 @@ static int create_vcpus(struct vm *vm)
 	return 0;
 }
 
+/* In the first vcpu's turn. One that waits in HLT is alive. */
+static void watchdog_fire(void *arg)
+{
+	struct vm *vm = arg;
+	u64 now = host_ticks();
+
+	if (vm->vcpu[0].halted)
+		vm->alive_at = now;
+	if (now - vm->alive_at < vm->watchdog)
+		timer_set(vm->clock, &vm->watchdog_timer, vm->alive_at + vm->watchdog);
+	else
+		vm_kill(vm, "its watchdog has seen neither a halt nor an interrupt for %llu s",
+			(unsigned long long)(vm->watchdog / vm->tsc_hz));
+}
+
+static void watchdog_start(struct vm *vm)
+{
+	vm->alive_at = host_ticks();
+	if (vm->watchdog)
+		timer_set(vm->clock, &vm->watchdog_timer, vm->alive_at + vm->watchdog);
+}
+
 int vm_create(struct vm *vm, const struct vm_params *p, struct load_error *why)
 {
 	int ret;
@@ -130,6 +152,11 @@ int vm_create(struct vm *vm, const struct vm_params *p, struct load_error *why)
 	vm->weight = p->weight;
 	vm->affinity = p->affinity;
 	vm->dedicated = p->dedicated;
+	vm->on_reboot = p->on_reboot;
+	vm->on_crash = p->on_crash;
+	vm->destroyed = p->destroyed;
+	vm->watchdog = p->watchdog * host_tick_hz();
+	timer_init(&vm->watchdog_timer, watchdog_fire, vm);
 	vm->clock = &vm->vcpu[0].clock;
 	vm->image = p->image;
 	vm->console = (struct chardev){.write = vm_output, .read = vm_input, .ctx = vm};
@@ -220,6 +247,8 @@ int vm_boot(struct vm *vm, struct load_error *why)
 
 #define RESETS_LOGGED 16 /* one by one; then the powers of two */
 
+static void ask(struct vm *vm, u32 action);
+
 static void end(struct vm *vm, enum vm_state state)
 {
 	unsigned i;
@@ -230,6 +259,8 @@ static void end(struct vm *vm, enum vm_state state)
 		log_info("guest %s has powered off", vm->name);
 	for (i = 0; i < vm->cpus; i++)
 		exit_log_counts(&vm->vcpu[i]);
+	if (vm->destroyed && !(state == VM_DEAD && vm->on_crash == CONF_HOLD))
+		ask(vm, VM_DESTROY);
 	hv_ended(vm->hv, state == VM_DEAD);
 }
 
@@ -239,6 +270,7 @@ static void start(struct vm *vm)
 
 	if (!vm_boot(vm, &why)) {
 		vm->state = VM_RUNNING;
+		vm->started_at = host_ticks();
 		return;
 	}
 	log_err("guest %s cannot be started: %s", vm->name, why.text);
@@ -264,16 +296,70 @@ static void restart(struct vm *vm)
 	start(vm);
 }
 
+/* ---- Policies ----------------------------------------------------------------------------- */
+
+#define QUICK_RESETS    16 /* as many as a guest likes, at once, before it is slowed down */
+#define QUICK_MS        1000
+#define RESET_PAUSE_MS  10
+#define CRASH_PAUSE_MS  1000
+#define CRASH_FORGET_MS 60000
+#define DOUBLINGS_MAX   6
+
+static bool ran_less_than(const struct vm *vm, u64 ms)
+{
+	return host_ticks() - vm->started_at < clock_mul_div(ms, vm->tsc_hz, 1000);
+}
+
+static void pause_then_restart(struct vm *vm, u64 ms, unsigned doublings)
+{
+	ms <<= MIN(doublings, (unsigned)DOUBLINGS_MAX);
+	vm->state = VM_BACKOFF;
+	vm->restart_at = host_ticks() + clock_mul_div(ms, vm->tsc_hz, 1000);
+}
+
+static void crashed(struct vm *vm)
+{
+	if (vm->on_crash != CONF_RESTART) {
+		end(vm, VM_DEAD);
+		return;
+	}
+	vm->crashes = ran_less_than(vm, CRASH_FORGET_MS) ? vm->crashes + 1 : 1;
+	vm->reset_how = "it had crashed";
+	vm_output_end(vm);
+	pause_then_restart(vm, CRASH_PAUSE_MS, vm->crashes - 1);
+}
+
+/* A guest that does nothing but reset is not given all of a CPU for it. */
+static void rebooted(struct vm *vm)
+{
+	if (vm->on_reboot == CONF_STOP) {
+		log_info("guest %s has rebooted (%s) and is stopped, as its on-reboot says",
+			 vm->name, vm->reset_how);
+		end(vm, VM_STOPPED);
+		return;
+	}
+	vm->quick_resets = ran_less_than(vm, QUICK_MS) ? vm->quick_resets + 1 : 0;
+	if (vm->quick_resets > QUICK_RESETS)
+		pause_then_restart(vm, RESET_PAUSE_MS, vm->quick_resets - QUICK_RESETS);
+	else
+		restart(vm);
+}
+
 /* ---- What is asked of a VM, and who does it -------------------------------------------------- */
 
 static void console_input(void *arg)
 {
-	vcpu_notify(&((struct vm *)arg)->vcpu[0], REQ_INPUT);
+	struct hv *hv = arg;
+
+	spin_lock(&hv->lock);
+	if (hv->console_vm)
+		vcpu_notify(&hv->console_vm->vcpu[0], REQ_INPUT);
+	spin_unlock(&hv->lock);
 }
 
 static bool runs(const struct vm *vm)
 {
-	return vm->state == VM_RUNNING || vm->state == VM_PAUSED;
+	return vm->state == VM_RUNNING || vm->state == VM_PAUSED || vm->state == VM_BACKOFF;
 }
 
 /* A start that was asked for, and counted, comes to nothing. */
@@ -288,11 +374,11 @@ static void act(struct vm *vm, u32 actions)
 	if (actions & VM_DESTROY && runs(vm))
 		end(vm, VM_STOPPED);
 	else if (actions & VM_KILL && runs(vm))
-		end(vm, VM_DEAD);
+		crashed(vm);
 	else if (actions & VM_STOP && runs(vm))
 		end(vm, VM_STOPPED);
 	else if (actions & VM_RESET && runs(vm))
-		restart(vm);
+		rebooted(vm);
 	if (actions & VM_START) {
 		if (runs(vm) || actions & VM_DESTROY)
 			uncount_start(vm);
@@ -307,16 +393,15 @@ static void act(struct vm *vm, u32 actions)
 		vm->ending = true;
 }
 
-static void ask(struct vm *vm, u32 action);
-
 static void go_on(struct vm *vm)
 {
 	unsigned i;
 
 	if (vm->hv->console_vm == vm) {
-		host_console_listen(console_input, vm);
+		host_console_listen(console_input, vm->hv);
 		vcpu_request(&vm->vcpu[0], REQ_INPUT); /* what was typed before */
 	}
+	watchdog_start(vm);
 	__atomic_store_n(&vm->active, vm->cpus, __ATOMIC_RELEASE);
 	for (i = 0; i < vm->cpus; i++) {
 		__atomic_fetch_and(&vm->vcpu[i].requests, ~(u32)REQ_STOP, __ATOMIC_ACQ_REL);
@@ -338,9 +423,12 @@ enum vm_next vm_work(struct vm *vm)
 	if (vm->ending)
 		return VM_GONE;
 	actions = __atomic_exchange_n(&vm->actions, 0, __ATOMIC_ACQ_REL);
-	if (!actions)
+	if (actions)
+		act(vm, actions);
+	else if (vm->state == VM_BACKOFF && host_ticks() >= vm->restart_at)
+		restart(vm);
+	else
 		return VM_WAITS;
-	act(vm, actions);
 	if (vm->state == VM_RUNNING)
 		go_on(vm);
 	return VM_AGAIN;
@@ -353,6 +441,11 @@ bool vm_reap(struct vm *vm)
 	for (i = 0; i < vm->cpus; i++)
 		if (!sched_is_blocked(&vm->hv->sched, &vm->vcpu[i].task))
 			return false;
+	spin_lock(&vm->hv->lock);
+	if (vm->hv->console_vm == vm)
+		vm->hv->console_vm = NULL;
+	spin_unlock(&vm->hv->lock);
+	timer_cancel(vm->clock, &vm->watchdog_timer);
 	vm_destroy(vm);
 	vm->destroyed(vm);
 	return true;

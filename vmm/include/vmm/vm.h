@@ -8,6 +8,7 @@
 
 #include <vmm/bus.h>
 #include <vmm/clock.h>
+#include <vmm/conf.h>
 #include <vmm/config.h>
 #include <vmm/gmem.h>
 #include <vmm/load.h>
@@ -25,7 +26,8 @@
 
 #define VM_NAME_MAX 32
 
-enum vm_state { VM_STOPPED, VM_RUNNING, VM_PAUSED, VM_DEAD };
+/* VM_BACKOFF: it is going to be restarted, after a pause. */
+enum vm_state { VM_STOPPED, VM_RUNNING, VM_PAUSED, VM_BACKOFF, VM_DEAD };
 
 /* What is to be done to a VM once all its vcpus have stopped. */
 #define VM_START   BIT(0)
@@ -75,6 +77,14 @@ struct vm {
 	bool ending;                      /* VM_DESTROY is all that is still to be done */
 	void (*destroyed)(struct vm *vm); /* VM_DESTROY is done: the memory of *vm is the callee's */
 	struct vm_output output;
+	u8 on_reboot, on_crash; /* enum conf_policy */
+	u64 started_at;         /* ticks, the last time */
+	u64 restart_at;         /* VM_BACKOFF */
+	unsigned quick_resets;  /* in a row, each soon after the start */
+	unsigned crashes;       /* in a row likewise */
+	u64 watchdog;           /* ticks; 0: off */
+	u64 alive_at; /* when it last halted or took an interrupt; kept only with a watchdog */
+	struct timer watchdog_timer;
 	const struct backend_ops *ops;
 	const struct backend_caps *caps;
 	struct pagetable npt;
@@ -128,9 +138,13 @@ struct vm_params {
 	const struct backend_ops *ops;
 	const struct backend_caps *caps;
 	struct hv *hv;
-	u32 weight;     /* SCHED_WEIGHT_MIN to _MAX */
-	u64 affinity;   /* a bit per CPU of the host */
-	bool dedicated; /* the CPUs of `affinity` are reserved for it */
+	u32 weight;             /* SCHED_WEIGHT_MIN to _MAX */
+	u64 affinity;           /* a bit per CPU of the host */
+	bool dedicated;         /* the CPUs of `affinity` are reserved for it */
+	u8 on_reboot, on_crash; /* enum conf_policy */
+	u32 watchdog;           /* seconds; 0: off */
+	/* If not NULL: a VM that is over is destroyed, but for CONF_HOLD, and then handed over. */
+	void (*destroyed)(struct vm *vm);
 };
 
 /* Builds the VM: memory, devices, vcpus; it does not run yet. On failure nothing is left allocated. */
