@@ -220,7 +220,6 @@ _Noreturn void panic_call(const struct trap_frame *f)
 	ap[0].overflow_arg_area = (void *)f->rsp;
 	panic_begin();
 	panic_print("panic: Havoc itself has failed:");
-	/* cppcheck-suppress va_list_usedBeforeStarted */
 	panic_vprint((const char *)f->rdi, ap);
 	print_registers(f);
 	panic_end(f);
