@@ -208,19 +208,31 @@ static const char *fault_note(const struct trap_frame *f)
 	return cr2 < PAGE_SIZE ? ": null pointer" : "";
 }
 
-/* host_panic() of trap.S. Its arguments: six in registers, the rest on the stack (System V ABI, AMD64, "Variable Argument Lists"). */
+/* va_list as the ABI lays it out: System V, AMD64, "Variable Argument Lists". */
+union abi_va_list {
+	struct {
+		u32 gp_offset, fp_offset;
+		const void *overflow_arg_area, *reg_save_area;
+	} abi;
+	va_list list;
+};
+_Static_assert(sizeof(union abi_va_list) == 24, "ABI: va_list");
+
+/* host_panic() of trap.S. Its arguments: six in registers, the rest on the stack. */
 _Noreturn void panic_call(const struct trap_frame *f)
 {
-	u64 in_registers[] = {f->rdi, f->rsi, f->rdx, f->rcx, f->r8, f->r9};
-	va_list ap;
+	const u64 in_registers[] = {f->rdi, f->rsi, f->rdx, f->rcx, f->r8, f->r9};
+	union abi_va_list args = {
+		.abi = {
+			.gp_offset = sizeof(in_registers[0]), /* behind the format */
+			.fp_offset = sizeof(in_registers),
+			.overflow_arg_area = (const void *)f->rsp,
+			.reg_save_area = in_registers,
+		}};
 
-	ap[0].gp_offset = sizeof(in_registers[0]); /* behind the format */
-	ap[0].fp_offset = sizeof(in_registers);
-	ap[0].reg_save_area = in_registers;
-	ap[0].overflow_arg_area = (void *)f->rsp;
 	panic_begin();
 	panic_print("panic: Havoc itself has failed:");
-	panic_vprint((const char *)f->rdi, ap);
+	panic_vprint((const char *)f->rdi, args.list);
 	print_registers(f);
 	panic_end(f);
 }
