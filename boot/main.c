@@ -24,6 +24,14 @@
 /* Too large for the stack. */
 static struct boot boot;
 
+/* In VMX operation a CPU blocks INIT, by which some machines reset: SDM vol. 3 "Restrictions on VMX Operation". */
+void backend_leave(void)
+{
+	if (boot.enabled)
+		boot.ops->cpu_disable();
+	boot.enabled = false;
+}
+
 static void ignore_mistake(unused void *ctx, unused const char *sentence)
 {
 }
@@ -137,6 +145,7 @@ static void backend_init(void)
 	if (boot.ops->probe(&boot.caps, &problem) || boot.ops->cpu_enable(&problem))
 		refuse("%s", problem.text);
 	host.virtualisation_off = boot.ops->cpu_disable;
+	boot.enabled = true;
 }
 
 /* Whether the CPU can do what the first one can, so that a guest may run on either. */
@@ -179,8 +188,7 @@ static void guests_start(void)
 
 static _Noreturn void guest_end(void)
 {
-	/* In VMX operation a CPU blocks INIT, by which some machines reset: SDM vol. 3 "Restrictions on VMX Operation". */
-	boot.ops->cpu_disable();
+	backend_leave();
 	if (boot.hv.died) /* the log says why */
 		host_end(host.on_error);
 	log_info("the last guest has stopped: %s", boot.config.on_idle == END_POWEROFF ?
@@ -206,7 +214,8 @@ void boot_main(u32 magic, u32 mbi, u64 entry_tsc, u64 load_delta)
 		refuse("the boot loader's information makes no sense: boot by GRUB 2, command multiboot2");
 	memory_init();
 	acpi_init(boot.info.rsdp, boot.info.rsdp_len, boot.info.efi_system_table);
-	irq_init();
+	if (!irq_init())
+		refuse("this CPU's local APIC is absent or turned off: turn it on in the firmware setup, or take another machine");
 	time_start();
 	backend_init();
 	guests_choose(&boot);

@@ -22,16 +22,21 @@ struct boot {
 	struct config config;
 	const struct backend_ops *ops;
 	struct backend_caps caps;
+	bool enabled; /* the back end, on the first CPU */
 	struct load_image image;
 	struct hv hv;
 	u32 ready;         /* atomic: hv is there for the other CPUs */
 	struct conf *conf; /* NULL: a lone guest, by the options */
 };
 
+/* The back end is off on this CPU. */
+void backend_leave(void);
+
 /* Never returns; `sentence` ends up in the log with the prefix of all lines. */
 #define refuse(...)                                                                                \
 	do {                                                                                       \
 		log_err(__VA_ARGS__);                                                              \
+		backend_leave();                                                                   \
 		host_end(host.on_error);                                                           \
 	} while (0)
 

@@ -36,6 +36,8 @@ enum {
 	LAPIC_TIMER_DCR = 0x3e0,
 };
 
+#define TPR_EXCEPTIONS                                                                             \
+	0x10 /* holds back vectors 16 to 31, which a stray MSI may have: they are exceptions' */
 #define SVR_ENABLE         BIT(8)
 #define LVT_MASKED         BIT(16)
 #define LVT_NMI            0x400
@@ -128,7 +130,7 @@ static bool x2apic_needed(void)
 static void lapic_init_registers(void)
 {
 	lapic_write(LAPIC_SVR, SVR_ENABLE | IRQ_VECTOR_SPURIOUS);
-	lapic_write(LAPIC_TPR, 0);
+	lapic_write(LAPIC_TPR, TPR_EXCEPTIONS);
 	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | IRQ_VECTOR_TIMER);
 	lapic_write(LAPIC_LVT_PERF, LVT_MASKED);
 	lapic_write(LAPIC_LVT_LINT0, LVT_MASKED); /* the legacy PIC is not listened to */
@@ -152,16 +154,20 @@ static void lapic_timer_mode_set(void)
 	mfence();
 }
 
-void lapic_init(void)
+bool lapic_init(void)
 {
 	struct lapic *l = &host.lapic;
-	u64 base = rdmsr(MSR_APIC_BASE), wanted = base | APIC_BASE_EN;
+	u64 base, wanted;
 	u32 r[4];
 
-	host_cpuid(1, 0, r);
-	l->deadline_mode = r[CPUID_ECX] & CPUID1C_TSC_DEADLINE;
+	if (!rdmsr_safe(MSR_APIC_BASE, &base))
+		return false;
+	wanted = base | APIC_BASE_EN;
 	if (wanted != base)
-		wrmsr(MSR_APIC_BASE, wanted);
+		(void)wrmsr_safe(MSR_APIC_BASE, wanted);
+	host_cpuid(1, 0, r);
+	if (!(r[CPUID_EDX] & CPUID1D_APIC))
+		return false;
 	if (r[CPUID_ECX] & CPUID1C_X2APIC && !(wanted & APIC_BASE_EXTD) && x2apic_needed()) {
 		wanted |= APIC_BASE_EXTD;
 		wrmsr(MSR_APIC_BASE, wanted);
@@ -171,8 +177,10 @@ void lapic_init(void)
 					  PT_UC);
 		hv_assert(l->mmio);
 	}
+	l->deadline_mode = r[CPUID_ECX] & CPUID1C_TSC_DEADLINE;
 	host.boot_cpu.apic_id = lapic_id();
 	lapic_init_registers();
+	return true;
 }
 
 /* In the first one's mode, and at its address. There is no way from x2APIC mode back but through "disabled". */

@@ -104,12 +104,6 @@ static inline u64 read_gs_word(void)
 	__asm__ volatile("movq %%gs:0, %0" : "=r"(v));
 	return v;
 }
-static inline u64 read_rbp(void)
-{
-	u64 v;
-	__asm__ volatile("mov %%rbp, %0" : "=r"(v));
-	return v;
-}
 static inline u64 read_rsp(void)
 {
 	u64 v;
