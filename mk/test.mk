@@ -64,7 +64,7 @@ UNIT_SRC := $(sort $(wildcard test/unit/test_*.c))
 FUZZ_SRC := $(sort $(wildcard test/fuzz/fuzz_*.c))
 
 # The images that the boot matrix starts: every folder of guest/images.
-build-boot: all iso guests
+build-boot: all iso guests build-micro
 
 # MICRO_NAMES, and how build/micro/NAME.bz is made.
 -include test/micro/micro.mk

@@ -60,9 +60,9 @@ enum vm_next vm_work(
 /* After VM_GONE, when that turn is over: false: a vcpu is still on its way to be blocked. */
 bool vm_reap(struct vm *vm) must_check;
 
-/* output.c: struct chardev of every guest. */
-void vm_output(void *vm, const u8 *buf, size_t len);
-size_t vm_input(void *vm, u8 *buf, size_t max);
+/* output.c: struct chardev of every guest; ctx is its struct vm. */
+void vm_output(void *ctx, const u8 *buf, size_t len);
+size_t vm_input(void *ctx, u8 *buf, size_t max);
 void vm_output_end(struct vm *vm); /* shows a line that has no end */
 
 /* event.c: what is injected, in which order. */

@@ -299,6 +299,7 @@ static unsigned longest_waiting(const struct sched *s, unsigned cpu, u64 *vtime)
 {
 	unsigned i, found = s->cpus;
 
+	*vtime = 0;
 	for (i = 0; i < s->cpus; i++) {
 		u64 first = i == cpu || is_reserved(s, i) ? SCHED_NEVER : look_at(&s->cpu[i].first);
 

@@ -376,11 +376,9 @@ static void uncount_start(struct vm *vm)
 /* In the order in which one makes the others meaningless; but what is stopped may be started again. */
 static void act(struct vm *vm, u32 actions)
 {
-	if (actions & VM_DESTROY && runs(vm))
-		end(vm, VM_STOPPED);
-	else if (actions & VM_KILL && runs(vm))
+	if (actions & VM_KILL && !(actions & VM_DESTROY) && runs(vm))
 		crashed(vm);
-	else if (actions & VM_STOP && runs(vm))
+	else if (actions & (VM_STOP | VM_DESTROY) && runs(vm))
 		end(vm, VM_STOPPED);
 	else if (actions & VM_RESET && runs(vm))
 		rebooted(vm);
