@@ -46,7 +46,7 @@ void guests_choose(struct boot *b)
 
 static void guest_gone(struct vm *vm)
 {
-	host_mem_free(host_pa(vm), ALIGN_UP(sizeof(*vm), PAGE_SIZE));
+	host_mem_free(host_pa(vm), vm_size(vm->cpus));
 }
 
 /* Makes it; it is started later. */
@@ -54,7 +54,7 @@ static int guest_create(struct boot *b, const struct vm_params *p, struct load_e
 {
 	struct vm *vm;
 	hpa_t pa;
-	int ret = host_mem_alloc(ALIGN_UP(sizeof(*vm), PAGE_SIZE), PAGE_SIZE, &pa);
+	int ret = host_mem_alloc(vm_size(p->cpus), PAGE_SIZE, &pa);
 
 	if (ret) {
 		fmt_s(why->text, sizeof(why->text),
@@ -75,6 +75,7 @@ static struct vm_params guest_params(struct boot *b, const char *name, u64 mem)
 	return (struct vm_params){
 		.name = name,
 		.mem = mem,
+		.cpus = 1,
 		.ops = b->ops,
 		.caps = &b->caps,
 		.hv = &b->hv,
@@ -92,6 +93,7 @@ static void lone_guest_create(struct boot *b)
 	struct load_error why = {{0}};
 
 	p.image = b->image;
+	p.cpus = b->config.cpus;
 	p.hypercall_console = b->config.hypercall_console;
 	p.hypercall_compat = b->config.hypercall_compat;
 	if (guest_create(b, &p, &why))
@@ -141,6 +143,7 @@ static bool conf_guest_create(struct boot *b, struct conf_vm *v)
 	p.hypercall_console = v->hypercalls == CONF_HYPERCALLS_CONSOLE;
 	p.hypercall_compat = v->hypercalls == CONF_HYPERCALLS_COMPAT;
 	p.weight = v->weight;
+	p.cpus = v->cpus;
 	p.affinity = v->affinity;
 	p.dedicated = v->dedicated;
 	p.on_reboot = v->on_reboot;

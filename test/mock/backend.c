@@ -169,6 +169,7 @@ void mock_vm_create(struct vm *vm, struct hv *hv, u64 mem)
 		.name = "test",
 		.devices = pc_devices,
 		.mem = mem,
+		.cpus = 1,
 		.ops = &mock_backend_ops,
 		.caps = &mock_backend_caps,
 		.hv = hv,

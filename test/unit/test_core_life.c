@@ -82,6 +82,7 @@ static void create(unsigned n)
 		.weight = SCHED_WEIGHT_DEFAULT,
 		.affinity = 1,
 		.on_crash = CONF_HOLD,
+		.cpus = 1,
 		.ops = &mock_backend_ops,
 		.caps = &mock_backend_caps,
 		.image = {.kernel = image, .kernel_size = sizeof(image), .cmdline = ""}};

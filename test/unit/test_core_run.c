@@ -236,6 +236,7 @@ static void creation_fails_cleanly(unused void **state)
 				   .mem = MiB(32),
 				   .hv = &hv,
 				   .weight = SCHED_WEIGHT_DEFAULT,
+				   .cpus = 1,
 				   .affinity = 1,
 				   .ops = &mock_backend_ops,
 				   .caps = &mock_backend_caps};

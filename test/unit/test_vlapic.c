@@ -838,10 +838,37 @@ static void x2apic_id_has_32_bits(unused void **state)
 	assert_int_equal(value, 0x12345);
 }
 
+/* From another CPU: nothing is seen of it before the owner collects; many of a vector are one; the level comes along. */
+static void posted_by_others(unused void **state)
+{
+	assert_true(vlapic_post(&apic, 0x31, false));
+	assert_true(vlapic_post(&apic, 0x31, false));
+	assert_true(vlapic_post(&apic, 0xfe, true));
+	assert_int_equal(vlapic_pending(&apic), -1);
+	assert_int_equal(seen.notified, 0);
+	vlapic_collect(&apic);
+	assert_int_equal(vlapic_pending(&apic), 0xfe);
+	assert_true(seen.notified > 0);
+	vlapic_accept(&apic, 0xfe);
+	vlapic_mmio_write(&apic, 0xb0, 0);
+	assert_int_equal(seen.eoi_vector, 0xfe);
+	assert_int_equal(vlapic_pending(&apic), 0x31);
+	vlapic_accept(&apic, 0x31);
+	vlapic_mmio_write(&apic, 0xb0, 0);
+	assert_int_equal(seen.eoi, 1);
+	vlapic_collect(&apic);
+	assert_int_equal(vlapic_pending(&apic), -1);
+	/* What it would not accept is not posted. */
+	assert_false(vlapic_post(&apic, 15, false));
+	vlapic_mmio_write(&apic, SVR, 0xff);
+	assert_false(vlapic_post(&apic, 0x31, false));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(power_up_state, setup),
+		cmocka_unit_test_setup(posted_by_others, setup),
 		cmocka_unit_test_setup(init_keeps_mode_and_id, setup_x2apic),
 		cmocka_unit_test_setup(the_highest_vector_first, setup),
 		cmocka_unit_test_setup(interrupts_of_one_class_do_not_nest, setup),

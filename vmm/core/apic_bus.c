@@ -5,6 +5,31 @@
  */
 #include "core.h"
 
+/* To a vcpu that may be running on another CPU, or on none. */
+static bool send_to(struct vcpu *v, const struct apic_msg *msg)
+{
+	switch (msg->mode) {
+	case APIC_FIXED:
+	case APIC_LOWEST:
+		if (!vlapic_post(&v->lapic, msg->vector, msg->level))
+			return false;
+		vcpu_notify(v, REQ_APIC);
+		return true;
+	case APIC_NMI:
+		vcpu_notify(v, REQ_NMI);
+		return true;
+	case APIC_INIT:
+		vcpu_notify(v, REQ_INIT);
+		return true;
+	case APIC_STARTUP:
+		__atomic_store_n(&v->sipi_vector, msg->vector, __ATOMIC_RELEASE);
+		vcpu_notify(v, REQ_SIPI);
+		return true;
+	default:
+		return false; /* SMI, ExtINT: the machine has neither SMM nor a PIC */
+	}
+}
+
 /*
  * Lowest priority goes to one of the CPUs addressed; the SDM leaves which to the platform where priorities tie. The one that
  * already has the fewest interrupts in service is not worth looking for: the first.
@@ -19,7 +44,7 @@ bool apic_bus_deliver(struct vm *vm, const struct apic_msg *msg, const struct vl
 
 		if (l == except || !vlapic_matches(l, msg))
 			continue;
-		taken |= vlapic_deliver(l, msg);
+		taken |= vm->cpus == 1 ? vlapic_deliver(l, msg) : send_to(&vm->vcpu[i], msg);
 		if (msg->mode == APIC_LOWEST && taken)
 			break;
 	}

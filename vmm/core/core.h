@@ -19,6 +19,8 @@ void vcpu_enter_linux(struct vcpu *v, const struct load_entry *entry);
 void vcpu_request(struct vcpu *v, u32 bits); /* on the CPU on which it runs */
 void vcpu_notify(struct vcpu *v, u32 bits);  /* from anywhere */
 void vcpu_deadline_update(struct vcpu *v);
+void vcpu_init(struct vcpu *v);               /* INIT */
+void vcpu_startup(struct vcpu *v, u8 vector); /* a start-up IPI */
 u64 vcpu_guest_tsc(struct vcpu *v);
 void vcpu_set_tsc_offset(struct vcpu *v, u64 offset);
 void vcpu_set_cr2(struct vcpu *v, u64 value);
@@ -54,6 +56,10 @@ enum run_end vcpu_run(struct vcpu *v);
 
 /* vm.c: for cpu.c. */
 void vm_vcpu_parked(struct vcpu *v);
+void vm_device_deadline(struct vm *vm); /* on the first vcpu */
+void vm_console_poll(struct vm *vm);
+void vm_devices_lock(struct vm *vm); /* of no effect where one CPU has them to itself */
+void vm_devices_unlock(struct vm *vm);
 enum vm_next { VM_AGAIN, VM_WAITS, VM_GONE };
 enum vm_next vm_work(
 	struct vm *vm); /* the turn of its first vcpu, which is parked; nothing is loaded */

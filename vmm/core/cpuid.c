@@ -18,6 +18,7 @@ enum fixup {
 	FIX_NONE,
 	FIX_FEATURES,      /* leaf 1: OSXSAVE, APIC */
 	FIX_XSAVE_SIZE,    /* leaf 0xd.0: size of what XCR0 enables */
+	FIX_ID,            /* leaf 0xb: x2APIC ID */
 	FIX_XSAVE_COMPACT, /* leaf 0xd.1: the same in the compacted format */
 };
 
@@ -76,14 +77,16 @@ static void build_max_extended(unused const struct vm *vm, struct cpuid_entry *e
 }
 
 /* EBX: brand and CLFLUSH line are the CPU's; one logical processor, APIC ID 0. */
-static void build_features(unused const struct vm *vm, struct cpuid_entry *e)
+static void build_features(const struct vm *vm, struct cpuid_entry *e)
 {
 	u32 xsave[4];
 
 	host_cpuid(0xd, 0, xsave);
 	if (!xsave[CPUID_EAX]) /* limited by the firmware: XSAVE without the leaf that describes it */
 		e->reg[CPUID_ECX] &= ~(u32)CPUID1C_XSAVE;
-	e->reg[CPUID_EBX] = (e->reg[CPUID_EBX] & 0xffff) | 1u << 16;
+	e->reg[CPUID_EBX] = (e->reg[CPUID_EBX] & 0xffff) | vm->cpus << 16;
+	if (vm->cpus > 1)
+		e->reg[CPUID_EDX] |= (u32)CPUID1D_HTT;
 	if (!(e->reg[CPUID_ECX] & CPUID1C_XSAVE))
 		e->reg[CPUID_ECX] &= ~(u32)(BIT(28) | BIT(29) | BIT(12));
 }
@@ -97,19 +100,31 @@ static void build_structured(const struct vm *vm, struct cpuid_entry *e)
 		e->reg[CPUID_ECX] &= ~(u32)CPUID7C_RDPID;
 }
 
-/* Caches are those of one core that shares nothing. */
-static void build_caches(unused const struct vm *vm, struct cpuid_entry *e)
+/* Caches are those of one core that shares nothing; all cores are in one package. */
+static void build_caches(const struct vm *vm, struct cpuid_entry *e)
 {
 	e->reg[CPUID_EAX] &= ~(u32)GENMASK(31, 14);
+	if (e->reg[CPUID_EAX])
+		e->reg[CPUID_EAX] |= (vm->cpus - 1) << 26;
 }
 
-static void build_topology(unused const struct vm *vm, struct cpuid_entry *e)
+/* Bits of an APIC ID that tell the cores apart. */
+static u32 core_bits(const struct vm *vm)
 {
-	static const u32 level[2][4] = {{0, 1, 0x100, 0}, {0, 1, 0x201, 0}};
-	unsigned i;
+	u32 bits = 0;
 
-	for (i = 0; i < 4; i++)
-		e->reg[i] = e->subleaf < 2 ? level[e->subleaf][i] : 0;
+	while (1u << bits < vm->cpus)
+		bits++;
+	return bits;
+}
+
+/* Threads: one a core. Cores: all. EDX, the x2APIC ID, is each CPU's own. */
+static void build_topology(const struct vm *vm, struct cpuid_entry *e)
+{
+	e->reg[CPUID_EAX] = e->subleaf ? core_bits(vm) : 0;
+	e->reg[CPUID_EBX] = e->subleaf ? vm->cpus : 1;
+	e->reg[CPUID_ECX] = e->subleaf ? 0x201 : 0x100;
+	e->reg[CPUID_EDX] = 0;
 }
 
 static void build_xsave_caps(unused const struct vm *vm, struct cpuid_entry *e)
@@ -131,6 +146,7 @@ static void build_address_sizes(const struct vm *vm, struct cpuid_entry *e)
 	u32 phys = MIN(e->reg[CPUID_EAX] & 0xff, (u32)vm->caps->phys_bits);
 
 	e->reg[CPUID_EAX] = (e->reg[CPUID_EAX] & 0xff00) | phys;
+	e->reg[CPUID_ECX] = vm->cpus > 1 ? core_bits(vm) << 12 | (vm->cpus - 1) : 0; /* AMD's */
 }
 
 static void build_havoc_features(const struct vm *vm, struct cpuid_entry *e)
@@ -158,8 +174,8 @@ static const struct cpuid_row cpuid_rows[] = {
 	 {0, CPUID7B_TSC_ADJUST, 0, 0},
 	 FIX_NONE,
 	 build_structured},
-	{0xb, 0, {0}, {0}, FIX_NONE, build_topology},
-	{0xb, 1, {0}, {0}, FIX_NONE, build_topology},
+	{0xb, 0, {0}, {0}, FIX_ID, build_topology},
+	{0xb, 1, {0}, {0}, FIX_ID, build_topology},
 	{0xd, 0, {ALL, ALL, ALL, ALL}, {0}, FIX_XSAVE_SIZE, NULL}, /* rewritten by build_xsave() */
 	{0xd, 1, {ALL, 0, 0, 0}, {0}, FIX_XSAVE_COMPACT, build_xsave_caps},
 	{0xd, 2, {ALL, ALL, ALL, 0}, {0}, FIX_NONE, NULL},
@@ -360,12 +376,15 @@ enum next exit_cpuid(struct vcpu *v, unused struct vm_exit *e)
 		reg[1] = entry->reg[1];
 		reg[2] = entry->reg[2];
 		reg[3] = entry->reg[3];
-	} else if (leaf == 0xb)
-		reg[CPUID_ECX] =
-			subleaf &
-			0xff; /* SDM: level type 0 ("invalid"), ECX[7:0] echoes the input */
+	} else if (leaf == 0xb) {
+		/* SDM: level type 0 ("invalid"), ECX[7:0] echoes the input. */
+		reg[CPUID_ECX] = subleaf & 0xff;
+		reg[CPUID_EDX] = v->id;
+	}
 	if (entry && entry->fixup == FIX_FEATURES)
 		fix_features(v, reg);
+	else if (entry && entry->fixup == FIX_ID)
+		reg[CPUID_EDX] = v->id;
 	else if (entry && entry->fixup == FIX_XSAVE_SIZE && entry->reg[CPUID_EAX])
 		reg[CPUID_EBX] = xsave_size(v->vm, vcpu_reg(v, VREG_XCR0));
 	else if (entry && entry->fixup == FIX_XSAVE_COMPACT && entry->reg[CPUID_EAX] & XSAVE_XSAVEC)

@@ -52,26 +52,62 @@ static bool preempted(struct vcpu *v)
 }
 
 /*
- * Halted: true if it goes on waiting. An only CPU that halts with interrupts off, and to which no pin of the I/O APIC sends
- * NMIs, is never woken again: that is how a kernel says "halt", and it ends the VM.
+ * Only another vcpu can wake this one, or a pin of the I/O APIC that sends NMIs. When that is so of all of them, nobody will:
+ * it is how a kernel says "halt", and it ends the VM. True: it goes on waiting.
  */
+static bool never_wakes(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+	unsigned i;
+
+	__atomic_store_n(&v->never_wakes, true, __ATOMIC_SEQ_CST);
+	for (i = 0; i < vm->cpus; i++)
+		if (!__atomic_load_n(&vm->vcpu[i].never_wakes, __ATOMIC_SEQ_CST) ||
+		    __atomic_load_n(&vm->vcpu[i].requests, __ATOMIC_SEQ_CST) & ~(u32)REQ_HALTED)
+			return true;
+	if (vioapic_sends_nmi(&vm->ioapic))
+		return true;
+	log_info("guest %s halted with interrupts off: nothing can wake it, so it is stopped",
+		 vm->name);
+	vm_request_poweroff(vm);
+	return false;
+}
+
+/* Halted, or not yet started: true if it goes on waiting. */
 static bool waits_for_event(struct vcpu *v)
 {
+	if (v->wait_sipi) {
+		vcpu_request(v, REQ_HALTED);
+		return never_wakes(v);
+	}
 	if (event_wakes(v)) {
 		v->halted = false;
 		vcpu_request(v, REQ_EVENT);
 		return false;
 	}
 	vcpu_request(v, REQ_HALTED); /* looked at again, after whatever wakes it */
-	if (!(vcpu_reg(v, VREG_RFLAGS) & RFLAGS_IF) && v->vm->cpus == 1 &&
-	    !vioapic_sends_nmi(&v->vm->ioapic)) {
-		log_info(
-			"guest %s halted with interrupts off: nothing can wake it, so it is stopped",
-			v->vm->name);
-		vm_request_poweroff(v->vm);
-		return false;
-	}
+	if (!(vcpu_reg(v, VREG_RFLAGS) & RFLAGS_IF))
+		return never_wakes(v);
 	return true;
+}
+
+/* What other vcpus, and devices served on other CPUs, ask for. */
+#define REQ_OTHERS (REQ_APIC | REQ_NMI | REQ_INIT | REQ_SIPI | REQ_DEVICE)
+
+static void serve_others(struct vcpu *v, u32 req)
+{
+	if (req & REQ_DEVICE)
+		vm_device_deadline(v->vm);
+	if (req & REQ_INIT)
+		vcpu_init(v);
+	if (req & REQ_SIPI)
+		vcpu_startup(v, __atomic_load_n(&v->sipi_vector, __ATOMIC_ACQUIRE));
+	if (req & REQ_APIC)
+		vlapic_collect(&v->lapic);
+	if (req & REQ_NMI) {
+		v->nmi_pending = true;
+		vcpu_request(v, REQ_EVENT);
+	}
 }
 
 /* What is asked for; RUN_AGAIN: nothing ends the run. */
@@ -81,6 +117,9 @@ static int serve_requests(struct vcpu *v)
 {
 	u32 req = __atomic_exchange_n(&v->requests, 0, __ATOMIC_ACQ_REL);
 
+	if (unlikely(v->never_wakes))
+		__atomic_store_n(&v->never_wakes, false, __ATOMIC_SEQ_CST);
+
 	if (req & REQ_FLUSH)
 		v->ops->flush(v);
 	if (req & (REQ_STOP | REQ_SCHED) && (req & REQ_STOP || preempted(v))) {
@@ -88,9 +127,11 @@ static int serve_requests(struct vcpu *v)
 		vcpu_request(v, req & ~(u32)(REQ_FLUSH | REQ_STOP | REQ_SCHED));
 		return req & REQ_STOP ? RUN_STOPPED : RUN_PREEMPTED;
 	}
+	if (unlikely(req & REQ_OTHERS))
+		serve_others(v, req);
 	if (req & REQ_INPUT)
-		vuart_poll(&v->vm->uart);
-	if (v->halted) {
+		vm_console_poll(v->vm);
+	if (v->halted || v->wait_sipi) {
 		if (waits_for_event(v))
 			return RUN_WAITS;
 	} else if (req & REQ_EVENT) {

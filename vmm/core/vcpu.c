@@ -126,12 +126,20 @@ static void lapic_send(void *ctx, struct vlapic *from, const struct apic_msg *ms
 
 static void lapic_eoi(void *ctx, u8 vector)
 {
-	vioapic_eoi(&((struct vcpu *)ctx)->vm->ioapic, vector);
+	struct vm *vm = ((struct vcpu *)ctx)->vm;
+
+	vm_devices_lock(vm);
+	vioapic_eoi(&vm->ioapic, vector);
+	vm_devices_unlock(vm);
 }
 
 static void lapic_enabled(void *ctx)
 {
-	vioapic_resend(&((struct vcpu *)ctx)->vm->ioapic);
+	struct vm *vm = ((struct vcpu *)ctx)->vm;
+
+	vm_devices_lock(vm);
+	vioapic_resend(&vm->ioapic);
+	vm_devices_unlock(vm);
 }
 
 static u64 lapic_guest_tsc(void *ctx)
@@ -187,6 +195,50 @@ void vcpu_destroy(struct vcpu *v)
 	v->backend = NULL;
 }
 
+/*
+ * INIT. SDM vol. 3 "Processor Management and Initialization", the table of states: the time-stamp counter, the MTRRs, the APIC's
+ * base and ID stay. The first CPU starts at the reset vector, where a machine's firmware would begin anew.
+ */
+void vcpu_init(struct vcpu *v)
+{
+	struct vmtrr mtrr = v->mtrr;
+	struct vlapic_kept {
+		u64 base;
+		bool x2apic, enabled;
+	} kept = {v->lapic.base_msr, v->lapic.enabled_x2apic, v->lapic.hw_enabled};
+	u64 offset = v->tsc_offset, adjust = v->tsc_adjust;
+
+	if (v->id == 0) {
+		vm_request_reset(v->vm, "INIT to its first CPU");
+		return;
+	}
+	vcpu_reset(v);
+	v->lapic.base_msr = kept.base;
+	v->lapic.enabled_x2apic = kept.x2apic;
+	v->lapic.hw_enabled = kept.enabled;
+	v->mtrr = mtrr;
+	v->tsc_adjust = adjust;
+	vcpu_set_tsc_offset(v, offset);
+	v->wait_sipi = true;
+	vcpu_request(v, REQ_HALTED);
+}
+
+/* Means something only to a CPU that waits for one. SDM vol. 3 "MP Initialization Protocol Algorithm". */
+void vcpu_startup(struct vcpu *v, u8 vector)
+{
+	struct segment cs;
+
+	if (!v->wait_sipi)
+		return;
+	v->wait_sipi = false;
+	v->halted = false;
+	v->ops->seg_get(v, VSEG_CS, &cs);
+	cs.selector = (u16)(vector << 8);
+	cs.base = (u64)vector << 12;
+	v->ops->seg_set(v, VSEG_CS, &cs);
+	vcpu_reg_set(v, VREG_RIP, 0);
+}
+
 void vcpu_reset(struct vcpu *v)
 {
 	memset(v->gpr, 0, sizeof(v->gpr));
@@ -198,6 +250,7 @@ void vcpu_reset(struct vcpu *v)
 	v->reinject.type = EVENT_NONE;
 	v->reinject_deferred = false;
 	v->nmi_pending = false;
+	v->wait_sipi = false;
 	v->xcr0 = XCR0_X87;
 	__atomic_fetch_and(&v->requests, ~(u32)REQ_EVENT, __ATOMIC_ACQ_REL);
 	v->vm->ops->vcpu_reset(v);
@@ -205,7 +258,7 @@ void vcpu_reset(struct vcpu *v)
 	vlapic_reset(&v->lapic, v->id == 0);
 	msr_reset(v);
 	/* A reset CPU's time-stamp counter starts from zero. */
-	vcpu_set_tsc_offset(v, -host_ticks());
+	vcpu_set_tsc_offset(v, -v->vm->boot_ticks);
 }
 
 static void set_flat(struct vcpu *v, enum vseg seg, u16 selector, u32 attr)

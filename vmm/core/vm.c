@@ -39,6 +39,56 @@ static hpa_t npt_pa(unused void *ctx, const void *va)
 static const struct pt_mem npt_mem = {
 	.alloc = npt_alloc, .free = npt_free, .va = npt_va, .pa = npt_pa};
 
+/* ---- Devices that several vcpus share ------------------------------------------------------- */
+
+void vm_devices_lock(struct vm *vm)
+{
+	if (vm->cpus > 1)
+		spin_lock(&vm->dev_lock);
+}
+
+void vm_devices_unlock(struct vm *vm)
+{
+	if (vm->cpus > 1)
+		spin_unlock(&vm->dev_lock);
+}
+
+void vm_console_poll(struct vm *vm)
+{
+	vm_devices_lock(vm);
+	vuart_poll(&vm->uart);
+	vm_devices_unlock(vm);
+}
+
+/* From whichever vcpu accesses a device; it is the first one's clock that wakes for it. */
+static void dev_clock_rearm(struct clock *c, unused u64 deadline)
+{
+	struct vm *vm = container_of(c, struct vm, dev_clock);
+
+	if (vm->state == VM_RUNNING)
+		vcpu_notify(&vm->vcpu[0], REQ_DEVICE);
+}
+
+static void dev_timer_fire(void *arg)
+{
+	struct vm *vm = arg;
+
+	vm_devices_lock(vm);
+	clock_run(&vm->dev_clock, host_ticks());
+	vm_devices_unlock(vm);
+	vm_device_deadline(vm);
+}
+
+void vm_device_deadline(struct vm *vm)
+{
+	u64 deadline;
+
+	vm_devices_lock(vm);
+	deadline = vm->dev_clock.armed;
+	vm_devices_unlock(vm);
+	timer_set(&vm->vcpu[0].clock, &vm->dev_timer, deadline);
+}
+
 /* ---- Creation ----------------------------------------------------------------------------- */
 
 /* The tables first: no table may map memory that is no longer the guest's. */
@@ -46,6 +96,12 @@ static void destroy_memory(struct vm *vm)
 {
 	pt_destroy(&vm->npt);
 	gmem_destroy(&vm->gmem);
+}
+
+/* A 1 GiB leaf replaces a table that another vcpu's CPU may be walking: not where there are several. */
+static u32 large_pages_for(const struct vm *vm)
+{
+	return vm->cpus == 1 ? ~0U : (u32)(BIT(1) | BIT(0));
 }
 
 static int create_memory(struct vm *vm, u64 mem, struct load_error *why)
@@ -62,7 +118,8 @@ static int create_memory(struct vm *vm, u64 mem, struct load_error *why)
 		      (unsigned long long)(mem >> 20), (unsigned long long)(MACHINE_MEM_MIN >> 20));
 		return ret;
 	}
-	ret = pt_init(&vm->npt, vm->ops->npt_format, &npt_mem, vm->caps->large_pages | 1);
+	ret = pt_init(&vm->npt, vm->ops->npt_format, &npt_mem,
+		      (vm->caps->large_pages & large_pages_for(vm)) | 1);
 	if (ret)
 		return ret;
 	gmem_init(&vm->gmem, &vm->npt);
@@ -126,7 +183,7 @@ static void watchdog_fire(void *arg)
 	if (vm->vcpu[0].halted)
 		vm->alive_at = now;
 	if (now - vm->alive_at < vm->watchdog)
-		timer_set(vm->clock, &vm->watchdog_timer, vm->alive_at + vm->watchdog);
+		timer_set(&vm->vcpu[0].clock, &vm->watchdog_timer, vm->alive_at + vm->watchdog);
 	else
 		vm_kill(vm, "its watchdog has seen neither a halt nor an interrupt for %llu s",
 			(unsigned long long)(vm->watchdog / vm->tsc_hz));
@@ -136,16 +193,16 @@ static void watchdog_start(struct vm *vm)
 {
 	vm->alive_at = host_ticks();
 	if (vm->watchdog)
-		timer_set(vm->clock, &vm->watchdog_timer, vm->alive_at + vm->watchdog);
+		timer_set(&vm->vcpu[0].clock, &vm->watchdog_timer, vm->alive_at + vm->watchdog);
 }
 
 int vm_create(struct vm *vm, const struct vm_params *p, struct load_error *why)
 {
 	int ret;
 
-	memset(vm, 0, sizeof(*vm));
+	memset(vm, 0, offsetof(struct vm, vcpu));
 	vm->name = p->name;
-	vm->cpus = 1;
+	vm->cpus = p->cpus;
 	vm->ops = p->ops;
 	vm->caps = p->caps;
 	vm->hv = p->hv;
@@ -157,7 +214,9 @@ int vm_create(struct vm *vm, const struct vm_params *p, struct load_error *why)
 	vm->destroyed = p->destroyed;
 	vm->watchdog = p->watchdog * host_tick_hz();
 	timer_init(&vm->watchdog_timer, watchdog_fire, vm);
-	vm->clock = &vm->vcpu[0].clock;
+	vm->clock = vm->cpus == 1 ? &vm->vcpu[0].clock : &vm->dev_clock;
+	clock_init(&vm->dev_clock, host_ticks, host_tick_hz(), dev_clock_rearm);
+	timer_init(&vm->dev_timer, dev_timer_fire, vm);
 	vm->image = p->image;
 	vm->console = (struct chardev){.write = vm_output, .read = vm_input, .ctx = vm};
 	vm->devices = p->devices;
@@ -221,6 +280,12 @@ void vm_destroy(struct vm *vm)
 
 /* ---- Boot and run ------------------------------------------------------------------------- */
 
+static void wait_for_startup(struct vcpu *v)
+{
+	v->wait_sipi = true;
+	vcpu_request(v, REQ_HALTED);
+}
+
 int vm_boot(struct vm *vm, struct load_error *why)
 {
 	struct load_entry entry;
@@ -245,6 +310,8 @@ int vm_boot(struct vm *vm, struct load_error *why)
 		vcpu_reset(&vm->vcpu[i]);
 		if (i == 0)
 			vcpu_enter_linux(&vm->vcpu[i], &entry);
+		else
+			wait_for_startup(&vm->vcpu[i]);
 		vm->ops->put(&vm->vcpu[i]);
 	}
 	return 0;
@@ -448,7 +515,7 @@ bool vm_reap(struct vm *vm)
 	if (vm->hv->console_vm == vm)
 		vm->hv->console_vm = NULL;
 	spin_unlock(&vm->hv->lock);
-	timer_cancel(vm->clock, &vm->watchdog_timer);
+	timer_cancel(&vm->vcpu[0].clock, &vm->watchdog_timer);
 	vm_destroy(vm);
 	vm->destroyed(vm);
 	return true;

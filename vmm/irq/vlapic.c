@@ -102,6 +102,34 @@ bool vlapic_accept_fixed(struct vlapic *l, u8 vector, bool level)
 	return true;
 }
 
+bool vlapic_post(struct vlapic *l, u8 vector, bool level)
+{
+	u32 bit = 1U << (vector % 32);
+
+	if (!l->hw_enabled || !(l->svr & SVR_ENABLE) || vector < VLAPIC_VECTOR_MIN)
+		return false;
+	if (level)
+		__atomic_fetch_or(&l->posted_level[vector / 32], bit, __ATOMIC_ACQ_REL);
+	__atomic_fetch_or(&l->posted[vector / 32], bit, __ATOMIC_ACQ_REL);
+	return true;
+}
+
+void vlapic_collect(struct vlapic *l)
+{
+	unsigned word;
+
+	for (word = 0; word < 8; word++) {
+		u32 bits = __atomic_exchange_n(&l->posted[word], 0, __ATOMIC_ACQ_REL);
+		u32 level = __atomic_fetch_and(&l->posted_level[word], ~bits, __ATOMIC_ACQ_REL);
+
+		for (; bits; bits &= bits - 1) {
+			u8 vector = (u8)(32 * word + (unsigned)__builtin_ctz(bits));
+
+			(void)vlapic_accept_fixed(l, vector, level & bits & -bits);
+		}
+	}
+}
+
 void vlapic_set_tpr(struct vlapic *l, u32 value)
 {
 	u32 old = l->tpr;

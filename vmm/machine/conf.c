@@ -178,7 +178,7 @@ static const struct key keys[] = {
 	 set_text, VM_TEXT(cmdline), NULL, VM(cmdline_set)},
 	{{"vm", "memory", "a number with K, M or G, at least 16M", "128M", "Its memory."},
 	 set_memory, VM(memory), 0, NULL, 0},
-	{{"vm", "cpus", "1 to " CONF_CPUS_TEXT, "1", "How many CPUs it has."},
+	{{"vm", "cpus", "1 to " MACHINE_CPUS_TEXT, "1", "How many CPUs it has."},
 	 set_number, VM(cpus), MACHINE_CPUS_MAX, NULL, 0},
 	{{"vm", "affinity", "CPUs of the machine: 0-3,8", "all that are not dedicated to others", "Where its CPUs may run."},
 	 set_cpu_list, VM(affinity), 0, NULL, VM(affinity_set)},

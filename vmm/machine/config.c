@@ -109,6 +109,18 @@ static bool set_mem(struct config *c, const struct option *o, const char *value)
 	return true;
 }
 
+static bool set_cpus(struct config *c, const struct option *o, const char *value)
+{
+	const char *end;
+	u64 n;
+
+	(void)o;
+	if (!parse_number(value, &n, &end) || *end || !n || n > MACHINE_CPUS_MAX)
+		return false;
+	c->cpus = (u32)n;
+	return true;
+}
+
 static bool set_cmdline(struct config *c, const struct option *o, const char *value)
 {
 	size_t len = strlen(value);
@@ -158,6 +170,7 @@ static bool set_console(struct config *c, const struct option *o, const char *va
 static const struct option options[] = {
 	{{"mem", "size: a number with K, M or G, at least 16M", "128M", "The guest's memory."},
 	 set_mem, 0, NULL},
+	{{"cpus", "1 to " MACHINE_CPUS_TEXT, "1", "How many CPUs the guest has."}, set_cpus, 0, NULL},
 	{{"cmdline", "text, in quotes if it holds spaces", "the module's, else the embedded one",
 	  "The guest kernel's command line. It wins over the one built in and over that of the kernel's GRUB module."},
 	 set_cmdline, 0, NULL},
@@ -183,6 +196,7 @@ void config_defaults(struct config *c)
 {
 	*c = (struct config){
 		.mem = MiB(128),
+		.cpus = 1,
 		.console_serial = true,
 		.console_screen = true,
 		.console_port = 0x3f8,

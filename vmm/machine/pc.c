@@ -14,9 +14,42 @@ static struct irq_line vm_irq(struct vm *vm, unsigned pin)
 	return (struct irq_line){.set = vioapic_set_pin, .ctx = &vm->ioapic, .pin = pin};
 }
 
-static int claim(struct bus *bus, u64 base, u64 size, const struct bus_ops *ops, void *dev,
-		 const char *name)
+/* Of a VM with several CPUs each access is one at a time. */
+static u64 locked_read(void *dev, u64 offset, unsigned size)
 {
+	struct locked_region *r = dev;
+	u64 value;
+
+	spin_lock(r->lock);
+	value = r->ops->read(r->dev, offset, size);
+	spin_unlock(r->lock);
+	return value;
+}
+
+static void locked_write(void *dev, u64 offset, unsigned size, u64 value)
+{
+	struct locked_region *r = dev;
+
+	spin_lock(r->lock);
+	r->ops->write(r->dev, offset, size, value);
+	spin_unlock(r->lock);
+}
+
+static const struct bus_ops locked_ops = {.read = locked_read, .write = locked_write};
+
+static int claim(struct vm *vm, struct bus *bus, u64 base, u64 size, const struct bus_ops *ops,
+		 void *dev, const char *name)
+{
+	struct locked_region *r;
+
+	if (vm->cpus > 1) {
+		if (vm->locked_count == VM_LOCKED_MAX)
+			return -HV_ENOSPC;
+		r = &vm->locked[vm->locked_count++];
+		*r = (struct locked_region){&vm->dev_lock, ops, dev};
+		ops = &locked_ops;
+		dev = r;
+	}
 	return bus_claim(bus, &(struct bus_region){base, size, ops, dev, name});
 }
 
@@ -25,7 +58,7 @@ static int claim(struct bus *bus, u64 base, u64 size, const struct bus_ops *ops,
 static int ioapic_create(struct vm *vm)
 {
 	vioapic_init(&vm->ioapic, (u8)vm->machine.ioapic_id, apic_bus_send, vm);
-	return claim(&vm->mmio, VIOAPIC_BASE, VIOAPIC_SIZE, &vioapic_bus_ops, &vm->ioapic,
+	return claim(vm, &vm->mmio, VIOAPIC_BASE, VIOAPIC_SIZE, &vioapic_bus_ops, &vm->ioapic,
 		     "ioapic");
 }
 
@@ -41,7 +74,7 @@ static int uart_create(struct vm *vm)
 	struct irq_line irq = vm_irq(vm, vm->machine.uart_irq);
 
 	vuart_init(&vm->uart, &vm->console, &irq);
-	return claim(&vm->pio, vm->machine.uart_port, VUART_PORTS, &vuart_bus_ops, &vm->uart,
+	return claim(vm, &vm->pio, vm->machine.uart_port, VUART_PORTS, &vuart_bus_ops, &vm->uart,
 		     "uart");
 }
 
@@ -57,7 +90,7 @@ static int rtc_create(struct vm *vm)
 	struct irq_line irq = vm_irq(vm, vm->machine.rtc_irq);
 
 	vrtc_init(&vm->rtc, vm->clock, host_epoch_ns(), &irq);
-	return claim(&vm->pio, vm->machine.rtc_port, 2, &vrtc_bus_ops, &vm->rtc, "rtc");
+	return claim(vm, &vm->pio, vm->machine.rtc_port, 2, &vrtc_bus_ops, &vm->rtc, "rtc");
 }
 
 static void rtc_reset(struct vm *vm)
@@ -85,13 +118,14 @@ static int power_create(struct vm *vm)
 	int ret;
 
 	vpm_init(&vm->pm, vm->clock, &sci, &power_ops, vm);
-	ret = claim(&vm->pio, vm->machine.pm_base, VPM_SIZE, &vpm_acpi_bus_ops, &vm->pm, "acpi-pm");
+	ret = claim(vm, &vm->pio, vm->machine.pm_base, VPM_SIZE, &vpm_acpi_bus_ops, &vm->pm,
+		    "acpi-pm");
 	if (!ret)
-		ret = claim(&vm->pio, 0xcf9, 1, &vpm_cf9_bus_ops, &vm->pm, "reset-control");
+		ret = claim(vm, &vm->pio, 0xcf9, 1, &vpm_cf9_bus_ops, &vm->pm, "reset-control");
 	if (!ret)
-		ret = claim(&vm->pio, 0x64, 1, &vpm_kbc_bus_ops, &vm->pm, "keyboard-reset");
+		ret = claim(vm, &vm->pio, 0x64, 1, &vpm_kbc_bus_ops, &vm->pm, "keyboard-reset");
 	if (!ret)
-		ret = claim(&vm->pio, 0x92, 1, &vpm_port92_bus_ops, &vm->pm, "port92");
+		ret = claim(vm, &vm->pio, 0x92, 1, &vpm_port92_bus_ops, &vm->pm, "port92");
 	return ret;
 }
 
@@ -126,9 +160,9 @@ static const struct bus_ops zero_ops = {.read = zero_read, .write = zero_write};
 
 static int absent_create(struct vm *vm)
 {
-	int ret = claim(&vm->pio, 0x40, 4, &zero_ops, NULL, "no-pit");
+	int ret = claim(vm, &vm->pio, 0x40, 4, &zero_ops, NULL, "no-pit");
 
-	return ret ? ret : claim(&vm->pio, 0x61, 1, &port61_ops, NULL, "no-speaker");
+	return ret ? ret : claim(vm, &vm->pio, 0x61, 1, &port61_ops, NULL, "no-speaker");
 }
 
 const struct vm_device pc_devices[] = {

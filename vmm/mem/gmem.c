@@ -139,7 +139,8 @@ static int chunk_populate(struct gmem *g, struct gmem_slot *s, u64 chunk)
 	r = pt_map(g->npt, s->base + offset, s->hpa + offset, len, RAM_PROT, PT_WB);
 	if (r < 0)
 		return r;
-	s->ready[chunk / 64] |= BIT(chunk % 64);
+	/* Cleared and mapped before it is seen to be. */
+	__atomic_fetch_or(&s->ready[chunk / 64], BIT(chunk % 64), __ATOMIC_RELEASE);
 	g->populated += len;
 	return 0;
 }
@@ -190,10 +191,15 @@ int gmem_populate(struct gmem *g, gpa_t gpa)
 	if (!s)
 		return -HV_EFAULT;
 	chunk = (gpa - s->base) / GMEM_CHUNK;
-	if (chunk_ready(s, chunk))
-		return 0;
-	r = chunk_populate(g, s, chunk);
-	return r < 0 ? r : gib_promote(g, s, chunk);
+	spin_lock(&g->lock);
+	r = 0;
+	if (!chunk_ready(s, chunk)) {
+		r = chunk_populate(g, s, chunk);
+		if (r == 0)
+			r = gib_promote(g, s, chunk);
+	}
+	spin_unlock(&g->lock);
+	return r;
 }
 
 void *gmem_ptr(struct gmem *g, gpa_t gpa, u64 len)
@@ -210,7 +216,13 @@ void *gmem_ptr(struct gmem *g, gpa_t gpa, u64 len)
 		 * No promotion here: the loaders and handlers that call this could not answer for
 		 * the flush.
 		 */
-		if (!chunk_ready(s, chunk) && chunk_populate(g, s, chunk) < 0)
+		int r = 0;
+
+		spin_lock(&g->lock);
+		if (!chunk_ready(s, chunk))
+			r = chunk_populate(g, s, chunk);
+		spin_unlock(&g->lock);
+		if (r < 0)
 			return NULL;
 	}
 	return s->va + (gpa - s->base);

@@ -44,9 +44,8 @@ u64 bus_read_elsewhere(struct bus *b, u64 addr, unsigned size);
 void bus_write_elsewhere(struct bus *b, u64 addr, unsigned size, u64 value);
 
 /* With no region at all `last` is region[0], of size 0: it never matches. */
-static inline bool bus_hits_last(const struct bus *b, u64 addr, unsigned size)
+static inline bool bus_hits(const struct bus_region *r, u64 addr, unsigned size)
 {
-	const struct bus_region *r = b->last;
 	u64 offset = addr - r->base;
 
 	return offset < r->size && size <= r->size - offset;
@@ -55,18 +54,20 @@ static inline bool bus_hits_last(const struct bus *b, u64 addr, unsigned size)
 /* An access that crosses a region's end, or hits no region: all ones / swallowed, counted. */
 static inline u64 bus_read(struct bus *b, u64 addr, unsigned size)
 {
-	const struct bus_region *r = b->last;
+	/* Once: another vcpu may change it meanwhile. */
+	const struct bus_region *r = __atomic_load_n(&b->last, __ATOMIC_RELAXED);
 
-	if (bus_hits_last(b, addr, size))
+	if (bus_hits(r, addr, size))
 		return r->ops->read(r->dev, addr - r->base, size);
 	return bus_read_elsewhere(b, addr, size);
 }
 
 static inline void bus_write(struct bus *b, u64 addr, unsigned size, u64 value)
 {
-	const struct bus_region *r = b->last;
+	/* Once: another vcpu may change it meanwhile. */
+	const struct bus_region *r = __atomic_load_n(&b->last, __ATOMIC_RELAXED);
 
-	if (bus_hits_last(b, addr, size))
+	if (bus_hits(r, addr, size))
 		r->ops->write(r->dev, addr - r->base, size, value);
 	else
 		bus_write_elsewhere(b, addr, size, value);

@@ -13,6 +13,7 @@
 #define VMM_GMEM_H
 
 #include <vmm/pagetable.h>
+#include <vmm/spinlock.h>
 #include <vmm/types.h>
 
 #define GMEM_CHUNK MiB(2)
@@ -27,6 +28,7 @@ struct gmem_slot {
 };
 
 struct gmem {
+	struct spinlock lock;              /* of what populates: vcpus come at the same time */
 	struct gmem_slot slot[GMEM_SLOTS]; /* sorted by base */
 	unsigned count;
 	struct pagetable *npt;

@@ -26,7 +26,8 @@ struct e820_entry {
 #define MACHINE_HIGH_BASE GiB(4)
 #define MACHINE_MEM_MIN   MiB(16)
 #define MACHINE_MEM_MAX   GiB(4096)
-#define MACHINE_CPUS_MAX  1
+#define MACHINE_CPUS_MAX  8
+#define MACHINE_CPUS_TEXT "8"
 
 #define MACHINE_E820_MAX 8
 
@@ -49,7 +50,7 @@ struct machine {
 		pit; /* does the machine have them? No device model yet sets them; the tables must be true */
 };
 
-/* The one-vcpu PC without legacy devices. -HV_EINVAL: cpus or mem_size out of range, or mem_size not
+/* The PC without legacy devices. -HV_EINVAL: cpus or mem_size out of range, or mem_size not
  * a multiple of 4 KiB. `name` is kept, not copied. */
 int machine_describe(struct machine *m, const char *name, unsigned cpus, u64 mem_size) must_check;
 

@@ -30,12 +30,17 @@ enum {
 	GPR_R15 = 15
 };
 
-#define REQ_STOP   BIT(0) /* something is to be done to the VM: park (vm.h) */
-#define REQ_SCHED  BIT(1) /* another vcpu's turn may have come */
-#define REQ_FLUSH  BIT(2) /* drop cached nested translations before entry */
-#define REQ_EVENT  BIT(3) /* look for something to inject */
-#define REQ_INPUT  BIT(4) /* the console has input for this VM's UART */
-#define REQ_HALTED BIT(5) /* it executed HLT: wait before the next entry */
+#define REQ_STOP   BIT(0)  /* something is to be done to the VM: park (vm.h) */
+#define REQ_SCHED  BIT(1)  /* another vcpu's turn may have come */
+#define REQ_FLUSH  BIT(2)  /* drop cached nested translations before entry */
+#define REQ_EVENT  BIT(3)  /* look for something to inject */
+#define REQ_INPUT  BIT(4)  /* the console has input for this VM's UART */
+#define REQ_APIC   BIT(6)  /* interrupts were posted to its local APIC */
+#define REQ_NMI    BIT(7)  /* and so an NMI, */
+#define REQ_INIT   BIT(8)  /* an INIT, */
+#define REQ_SIPI   BIT(9)  /* a start-up IPI: sipi_vector */
+#define REQ_DEVICE BIT(10) /* the earliest deadline of the VM's devices has changed */
+#define REQ_HALTED BIT(5)  /* it executed HLT: wait before the next entry */
 
 /* What a handler wants done next. */
 enum next {
@@ -88,6 +93,9 @@ struct vcpu {
 	struct clock
 		clock; /* its timers, and as yet those of its VM's devices; runs where the vcpu runs */
 	struct sched_task task;
+	bool wait_sipi;   /* runs nothing until a start-up IPI comes */
+	u8 sipi_vector;   /* atomic */
+	bool never_wakes; /* atomic: it waits with interrupts off, or for a start-up IPI */
 	bool parked; /* runs no guest code until its VM is started or goes on; its state is in memory */
 	struct kvmclock kvmclock;
 	struct gwalk_cache

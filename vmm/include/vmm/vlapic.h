@@ -53,6 +53,8 @@ struct vlapic {
 	u64 base_reserved;
 	bool enabled_x2apic, hw_enabled; /* cached from base_msr */
 	bool pending_hint; /* IRR may hold something deliverable; cleared by vlapic_pending() when not */
+	/* Interrupts from other CPUs, which the owner has yet to take: atomic. */
+	u32 posted[8], posted_level[8];
 	u8 irr_words, isr_words; /* bit n: word n of the register has a bit set */
 	u32 irr[8], isr[8], tmr[8];
 	u32 tpr, ldr, dfr, svr, esr, esr_pending, icr_low, icr_high;
@@ -94,6 +96,12 @@ void vlapic_cr8_set(struct vlapic *l, u64 value);
 
 /* Highest vector that may be delivered now (above PPR), or -1. */
 int vlapic_pending(struct vlapic *l);
+/*
+ * From any CPU: a fixed interrupt for this APIC; its owner takes it by vlapic_collect(), which the caller sees to. False:
+ * as vlapic_deliver().
+ */
+bool vlapic_post(struct vlapic *l, u8 vector, bool level);
+void vlapic_collect(struct vlapic *l);
 /* It is being delivered: IRR -> ISR. */
 void vlapic_accept(struct vlapic *l, u8 vector);
 /* Its delivery did not come about, and something else goes first: ISR -> IRR. */

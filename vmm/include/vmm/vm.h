@@ -19,7 +19,7 @@
 #include <vmm/vrtc.h>
 #include <vmm/vuart.h>
 
-#define VM_CPUS_MAX    1
+#define VM_CPUS_MAX    MACHINE_CPUS_MAX
 #define VM_CPUID_MAX   48
 #define VM_CPUID_INDEX 32
 #define VM_CPUID_NONE  0xff
@@ -64,6 +64,15 @@ struct msr_passthrough {
 	bool read, write;
 };
 
+#define VM_LOCKED_MAX 16
+
+/* A bus region of a device that several vcpus may access at a time. */
+struct locked_region {
+	struct spinlock *lock;
+	const struct bus_ops *ops;
+	void *dev;
+};
+
 struct vm {
 	const char *name;
 	unsigned id; /* its place in hv->vm[] */
@@ -96,7 +105,6 @@ struct vm {
 	struct vuart uart;
 	struct vrtc rtc;
 	struct vpm pm;
-	struct vcpu vcpu[VM_CPUS_MAX];
 	unsigned cpus;
 	struct cpuid_entry cpuid[VM_CPUID_MAX];
 	unsigned cpuid_count;
@@ -115,7 +123,20 @@ struct vm {
 	u64 resets;
 	const char *reset_how; /* for the log */
 	char why[160];         /* VM_DEAD: the reason */
+	/* Of a VM with several CPUs: they share its devices, under a lock that one with a single CPU does not need. */
+	struct spinlock dev_lock;
+	struct locked_region locked[VM_LOCKED_MAX];
+	unsigned locked_count;
+	struct clock dev_clock;        /* the devices', under the lock */
+	struct timer dev_timer;        /* of the first vcpu: stands for the first of them */
+	struct vcpu vcpu[VM_CPUS_MAX]; /* the last member: vm_size() */
 };
+
+/* What a VM of so many CPUs takes. */
+static inline u64 vm_size(unsigned cpus)
+{
+	return ALIGN_UP(offsetof(struct vm, vcpu) + cpus * sizeof(struct vcpu), PAGE_SIZE);
+}
 
 /*
  * A row of a machine's device table (vmm/machine/pc.c). create() claims bus regions and hands the device its lines;
@@ -133,6 +154,7 @@ struct vm_params {
 	const char *name;
 	const struct vm_device *devices; /* pc_devices */
 	u64 mem;
+	unsigned cpus; /* 1 to VM_CPUS_MAX; *vm has vm_size(cpus) bytes */
 	struct load_image image;
 	bool hypercall_console, hypercall_compat;
 	const struct backend_ops *ops;
