@@ -5,6 +5,7 @@
  * left to it, and powers the machine off when the program ends. What to start stands in
  * /.havoc/run, written by tools/guestlib/oci.py: records "key=value", each ended by a NUL.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>

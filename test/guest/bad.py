@@ -125,7 +125,7 @@ ROWS = [
     ("image-above", image(r"its entry \.\./x leaves the root", lambda data: data.replace(b"init\0", b"../x\0", 1) if b"init\0" in data else b"")),
     ("image-no-init", image("there is no /init in it", lambda data: data.replace(b"init\0", b"rest\0", 1))),
     ("image-lz4-frame", image("it is packed in lz4's newer format.*lz4 -l", by("lz4", "-c"))),
-    ("image-xz-crc64", image("checksum that the kernel does not know.*--check=crc32", lzma.compress)),
+    ("image-xz-crc64", image("its xz data have a checksum that the kernel does not know.*--check=crc32", lzma.compress)),
     ("image-bzip2", image("it is packed with bzip2: pack it with gzip", by("bzip2", "-c"))),
     ("image-zst", image("zstd cannot unpack it", lambda data: by("zstd", "-c")(data)[:-100])),
 
