@@ -38,7 +38,7 @@ iso: $(BUILD)/havoc.iso ## build build/havoc.iso: boots by BIOS and UEFI, from C
 # The rest is made by a second make, because what is installed now may be looked at when a makefile
 # is read.
 run: ## boot the ISO in an emulator, or in KVM where nested: says `hello` once a second
-	@tools/setup run
+	@tools/setup run $(if $(OCI),oci)
 	+@$(MAKE) iso
 	@tools/run --backend '$(BACKEND)' --firmware '$(FIRMWARE)' --cpus '$(CPUS)' --mem '$(MEM)' --iso '$(BUILD)/havoc.iso'
 

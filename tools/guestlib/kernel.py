@@ -76,7 +76,7 @@ class Builder:
         self.build = os.path.join(cache, "objects", re.sub(r"[^\w.-]", "_", source.name) + ("" if source.id == source.name
                                                          else "-" + sha256_text(source.path)[:8]))
 
-    def kbuild(self, what, log, build, *arguments, total=0):
+    def kbuild(self, what, log, build, *arguments, total=None):
         """Nothing of the caller's environment but what finds the tools; fixed names and dates, so that two builds give the
         same bytes."""
         environment = {
@@ -84,7 +84,7 @@ class Builder:
             "CCACHE_DIR": os.path.join(self.cache, "ccache"), "CCACHE_MAXSIZE": "2G",
             "KBUILD_BUILD_TIMESTAMP": "1970-01-01 00:00:00 UTC", "KBUILD_BUILD_VERSION": "1",
             "KBUILD_BUILD_USER": "havoc", "KBUILD_BUILD_HOST": "havoc"}
-        if total:
+        if total is not None:
             environment["PROGRESS_TOTAL"] = str(total)
         # TMPDIR, because a small /tmp is full before the cache is.
         if "TMPDIR" in os.environ:
