@@ -27,11 +27,13 @@ METAL_INCLUDE := -Ivmm/include -Iarch/include -I. -I$(GEN)
 # -mno-red-zone, because exceptions use the interrupted stack; no PIC, because we run where we are
 #   linked; -mcmodel=kernel, because that is the top 2 GiB.
 # -fno-omit-frame-pointer: a panic walks the frames.
-# No alignment of loops and jumps: its padding is 6 % of the code, and some of it is executed.
+# No alignment of loops, jumps, functions and tables: its padding is 8 % of the image, and some of
+#   it is executed.
 # -ffile-prefix-map: the image must not depend on where it was built.
 METAL_ARCH := -m64 -march=x86-64 -mno-red-zone -mgeneral-regs-only -mcmodel=kernel \
 	-fno-pic -fno-pie -fcf-protection=none
-METAL_ALIGN  := -fno-align-loops -fno-align-jumps -fno-align-labels
+METAL_ALIGN  := -fno-align-loops -fno-align-jumps -fno-align-labels -fno-align-functions \
+	-malign-data=abi
 METAL_CFLAGS := -std=gnu11 -ffreestanding -Os -g $(METAL_ARCH) \
 	-fno-strict-aliasing -fno-omit-frame-pointer -fno-stack-protector -fno-common \
 	-fno-asynchronous-unwind-tables -fno-unwind-tables -ffunction-sections -fdata-sections \

@@ -241,12 +241,8 @@ exited_rarely(struct vcpu *v, struct vm_exit *exit, u32 reason)
 void vmx_exited(struct vcpu *v, struct vm_exit *exit)
 {
 	u32 reason = (u32)vmread(VMCS_EXIT_REASON);
-	const struct vmx_exit_row *row = vmx_exit_row(reason);
+	const struct vmx_exit_row *row;
 
-	if (likely(row->need == NEED_LENGTH)) {
-		vmx_decode_common(row->kind, reason, (u32)vmread(VMCS_EXIT_INSN_LEN), exit);
-		return;
-	}
 	if (reason == REASON_IO) {
 		u64 qualification = vmread(VMCS_EXIT_QUALIFICATION);
 
@@ -255,6 +251,11 @@ void vmx_exited(struct vcpu *v, struct vm_exit *exit)
 			vmx_decode_io(qualification, &exit->io);
 			return;
 		}
+	}
+	row = vmx_exit_row(reason);
+	if (likely(row->need == NEED_LENGTH)) {
+		vmx_decode_common(row->kind, reason, (u32)vmread(VMCS_EXIT_INSN_LEN), exit);
+		return;
 	}
 	exited_rarely(v, exit, reason);
 }

@@ -86,7 +86,7 @@ static inline void exit_dispatch(struct vcpu *v, struct vm_exit *e)
 	v->exits[e->kind]++;
 	if (unlikely(e->vectoring.type))
 		exit_keep_vectoring(v, e);
-	if (row->insn && unlikely(!e->insn_len) && !emulate_length(v, e))
+	if (unlikely(!e->insn_len) && row->insn && !emulate_length(v, e))
 		return;
 	if (row->handle(v, e) == NEXT_ADVANCE)
 		v->ops->advance(v, e->insn_len);

@@ -22,7 +22,10 @@ static enum next exit_window(struct vcpu *v, unused struct vm_exit *e)
 /* A single-step trap is due behind the HLT: it ends it at once. */
 static enum next exit_hlt(struct vcpu *v, unused struct vm_exit *e)
 {
-	v->halted = !(vcpu_reg(v, VREG_RFLAGS) & RFLAGS_TF);
+	if (!(vcpu_reg(v, VREG_RFLAGS) & RFLAGS_TF)) {
+		v->halted = true;
+		vcpu_request(v, REQ_HALTED);
+	}
 	return NEXT_ADVANCE;
 }
 
@@ -106,7 +109,7 @@ const struct exit_row exit_rows[EXIT_KINDS] = {
 	[EXIT_INTR_WINDOW] = {"intr-window", exit_window, false},
 	[EXIT_NMI_WINDOW] = {"nmi-window", exit_window, false},
 	[EXIT_CPUID] = {"cpuid", exit_cpuid, true},
-	[EXIT_IO] = {"io", exit_io, false}, /* string forms are decoded anyway */
+	[EXIT_IO] = {"io", exit_io, true},
 	[EXIT_RDMSR] = {"rdmsr", exit_rdmsr, true},
 	[EXIT_WRMSR] = {"wrmsr", exit_wrmsr, true},
 	[EXIT_HLT] = {"hlt", exit_hlt, true},

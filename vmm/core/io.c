@@ -27,8 +27,6 @@ enum next exit_io(struct vcpu *v, struct vm_exit *e)
 
 	if (unlikely(io->string))
 		return emulate_insn(v, e);
-	if (unlikely(!e->insn_len) && !emulate_length(v, e))
-		return NEXT_RESUME;
 	if (io->in)
 		io_result(v, io->size, bus_read(&v->vm->pio, io->port, io->size));
 	else

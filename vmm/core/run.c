@@ -61,8 +61,12 @@ static bool serve_requests(struct vcpu *v)
 		v->ops->flush(v);
 	if (req & REQ_INPUT)
 		vuart_poll(&v->vm->uart);
-	if (req & REQ_EVENT && !v->halted)
+	if (v->halted) {
+		wait_for_event(v);
+		vcpu_request(v, REQ_HALTED); /* looked at again, after whatever woke the CPU */
+	} else if (req & REQ_EVENT) {
 		event_deliver(v);
+	}
 	return true;
 }
 
@@ -89,10 +93,9 @@ void vcpu_run(struct vcpu *v)
 	u64 deadline;
 
 	for (;;) {
-		if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE)) && !serve_requests(v))
-			return;
-		if (unlikely(v->halted)) {
-			wait_for_event(v);
+		if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE))) {
+			if (!serve_requests(v))
+				return;
 			continue;
 		}
 		deadline = v->clock->armed;

@@ -29,11 +29,12 @@ enum {
 	GPR_R15 = 15
 };
 
-#define REQ_KILL  BIT(0) /* the VM is stopping: leave vcpu_run() */
-#define REQ_RESET BIT(1) /* the VM is to be reset */
-#define REQ_FLUSH BIT(2) /* drop cached nested translations before entry */
-#define REQ_EVENT BIT(3) /* look for something to inject */
-#define REQ_INPUT BIT(4) /* the console has input for this VM's UART */
+#define REQ_KILL   BIT(0) /* the VM is stopping: leave vcpu_run() */
+#define REQ_RESET  BIT(1) /* the VM is to be reset */
+#define REQ_FLUSH  BIT(2) /* drop cached nested translations before entry */
+#define REQ_EVENT  BIT(3) /* look for something to inject */
+#define REQ_INPUT  BIT(4) /* the console has input for this VM's UART */
+#define REQ_HALTED BIT(5) /* it executed HLT: wait before the next entry */
 
 /* What a handler wants done next. */
 enum next {
@@ -61,10 +62,10 @@ struct vcpu {
 	u64 gpr[16];
 	u64 cr2; /* the guest's while it does not run (VMX; SVM keeps it in the VMCB) */
 	struct vm *vm;
-	unsigned id;                   /* in its VM, also the APIC ID */
-	void *backend;                 /* struct vmx_vcpu or struct svm_vcpu */
-	u32 requests;                  /* REQ_*, atomic */
-	bool halted;                   /* HLT: waits for an event */
+	unsigned id;   /* in its VM, also the APIC ID */
+	void *backend; /* struct vmx_vcpu or struct svm_vcpu */
+	u32 requests;  /* REQ_*, atomic */
+	bool halted;   /* HLT: waits for an event; whoever sets it sets REQ_HALTED too */
 	const struct backend_ops *ops; /* the VM's, and its clock: at hand for the exit path */
 	struct clock *clock;
 	u32 windows;            /* WINDOW_* asked for now */
