@@ -62,12 +62,17 @@ $(BUILD)/setup-guest.ok: tools/setup
 $(foreach part,$(GUEST_PARTS),$(GUEST)/%/$(part)): FORCE | $(BUILD)/setup-guest.ok
 	$(Q)tools/guest build $(GUEST_SAY) --build '$(GUEST)' '$*' $(guest-args) $(guest-template-vars)
 
-$(GUEST_PARTS:%=$(GUEST)/.several/%): FORCE
-	@echo "havoc: Havoc runs one guest today, and an ISO holds one: IMAGE='$(IMAGE)' names several" >&2; exit 1
+# Said before anything is compiled for it.
+ifneq ($(filter iso run try usb,$(MAKECMDGOALS)),)
+ifneq ($(words $(GUEST_NAMES)),1)
+$(error IMAGE=$(IMAGE): Havoc runs one guest today, and an ISO holds one: name one)
+else ifeq ($(GUEST_NAMES),.none)
+$(error no guest)
+endif
+endif
 
-# tools/guest has said why.
-$(GUEST_PARTS:%=$(GUEST)/.none/%): FORCE
-	@exit 1
+$(foreach name,.several .none,$(GUEST_PARTS:%=$(GUEST)/$(name)/%)): FORCE
+	@echo 'havoc: one guest has to be named' >&2; exit 1
 
 # Userspace for tests: static, against musl.
 GUEST_CC     ?= musl-gcc

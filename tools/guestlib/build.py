@@ -166,7 +166,14 @@ class Guest:
         if embed not in ("0", "1"):
             raise Fault(f"LINUX_EMBED={embed}: give 1 (the initramfs inside the bzImage) or 0 (beside it)")
         os.makedirs(self.out, exist_ok=True)
-        with Lock(self.out, ".lock", None):
+        try:
+            return self.make_locked(embed)
+        finally:
+            if not os.listdir(self.out):  # a mistake came before anything was made
+                os.rmdir(self.out)
+
+    def make_locked(self, embed):
+        with Lock(os.path.join(self.build, ".locks"), self.name, None):
             # What can be wrong without a kernel is said before one is built.
             wishes, full = self.wishes(embed == "1")
             initramfs = os.path.join(self.out, ".initramfs" if embed == "1" else "initramfs.cpio.gz")

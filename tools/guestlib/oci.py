@@ -17,7 +17,7 @@ import tarfile
 import tempfile
 
 from guestlib import program
-from guestlib.common import ROOT, Fault, read_text, sha256_file
+from guestlib.common import ROOT, TOOLS, Fault, read_text, sha256_file
 from guestlib.tree import Entry, Tree, check_program, directory
 
 RUN_FILE = ".havoc/run"
@@ -25,15 +25,15 @@ OWNER = "user.rootlesscontainers"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def run(what, *command):
+def run(what, doing, log, *command):
+    """A step that takes long for a large image: shown, with its output in a log."""
     if not shutil.which(command[0]):
         raise Fault(f"{command[0]} is not installed (run: tools/setup oci)")
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    if result.returncode:
-        lines = [line for line in result.stdout.decode(errors="replace").strip().split("\n") if line]
-        text = "; ".join(lines[-2:])
-        message = re.search(r'msg="(.*)"', text)
-        raise Fault(f"OCI={what}: {command[0]} cannot read it: {(message.group(1) if message else text)[:400]}")
+    # Its own failure is told below, in one sentence.
+    if subprocess.run([os.path.join(TOOLS, "progress"), doing, log, *command], env={**os.environ, "PROGRESS_QUIET": "1"}, check=False).returncode:
+        lines = [line for line in read_text(log).strip().split("\n") if line]
+        message = re.search(r'msg="(.*)"', "; ".join(lines[-2:]))
+        raise Fault(f"OCI={what}: {command[0]} cannot read it: {(message.group(1) if message else '; '.join(lines[-2:]))[:400]} (log: {log})")
 
 
 # ---- Which kind it is ---------------------------------------------------------------------------------------
@@ -158,10 +158,11 @@ def unpack(what, build):
         # Links, because skopeo takes a path's colons for its own.
         os.symlink(os.path.abspath(path), os.path.join(folder, "source"))
         layout = os.path.join(folder, "layout")
-        run(what, "skopeo", "--insecure-policy", "--override-os", "linux", "--override-arch", "amd64", "copy", "--quiet",
+        log = done + ".log"
+        run(what, "reading the container image", log, "skopeo", "--insecure-policy", "--override-os", "linux", "--override-arch", "amd64", "copy", "--quiet",
             f"{kind}:{folder}/source" + (f":{tag}" if tag else ""), f"oci:{layout}:image")
         check_layers(layout, what)
-        run(what, "umoci", "unpack", "--rootless", "--image", f"{layout}:image", os.path.join(folder, "bundle"))
+        run(what, "unpacking the container image", log, "umoci", "unpack", "--rootless", "--image", f"{layout}:image", os.path.join(folder, "bundle"))
         make_readable(os.path.join(folder, "bundle", "rootfs"))
         with open(os.path.join(folder, "bundle", "process.json"), "w") as file:
             json.dump(process_of(os.path.join(folder, "bundle"), layout), file)
