@@ -61,6 +61,17 @@ def config(pattern, text, *words):
 
 ELF_LIST = "nod /dev/console 0600 0 0 c 5 1\n\nfile /init %s 0755 0 0\n"
 
+MAKEFILE = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 0\n"
+
+
+def refused_iso(w):
+    """Before anything is compiled."""
+    from harness import core
+    if core.command(["make", "iso", "IMAGE=tiny shell", "BUILD=" + w.build], w.log, 60, env=w.clean()) == 0 or \
+            "an ISO holds one: name one" not in w.said() or os.path.exists(w.build):
+        raise Failure("an ISO of two guests is not refused", w.log)
+
+
 ROWS = [
     # Variables
     ("image", refuse(r"IMAGE=tinny: there is no such image; there are: .*\btiny\b", "IMAGE=tinny")),
@@ -72,6 +83,13 @@ ROWS = [
     ("version-unknown", refuse(r"LINUX_VERSION=1\.0: .* no linux-source", "LINUX_VERSION=1.0")),
     ("src-missing", refuse(r"LINUX_SRC={}/none: there is no such folder", "LINUX_SRC={}/none")),
     ("src-no-linux", refuse(r"LINUX_SRC={} is no unpacked Linux", "LINUX_SRC={}")),
+    ("src-spaces", refuse(r"Linux cannot be built from a path with spaces or colons: move it", "LINUX_SRC={}/my linux",
+                          files=[("my linux/Makefile", MAKEFILE), ("my linux/Kconfig", "")])),
+    ("src-built", refuse(r"LINUX_SRC={}/linux has been built in: .*make -C {}/linux mrproper", "LINUX_SRC={}/linux",
+                         files=[("linux/Makefile", MAKEFILE), ("linux/Kconfig", ""), ("linux/.config", "")])),
+    ("cache-spaces", lambda w: w.refused(r"Linux cannot be built in a path with spaces or colons \(%s/a b/havoc\): set XDG_CACHE_HOME" % w.folder,
+                                         env={"XDG_CACHE_HOME": w.folder + "/a b"})),
+    ("several-on-iso", lambda w: refused_iso(w)),
     ("cmdline-long", refuse(r"LINUX_CMDLINE has 2[0-9]{3} characters", "LINUX_CMDLINE=" + "x" * 2100)),
     ("guest.mk", refuse(r"PROGRAM=.*/no/such.c: there is no such file", "GUEST_DIR={}", files=[("guest.mk", "PROGRAM = no/such.c\n")])),
 

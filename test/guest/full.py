@@ -71,8 +71,10 @@ def own_tree(w):
         w.run("sed", "-i", "s/Linux version /Linux changed version /", name)
     w.make(*words, timeout=5400)
     w.boot("p", "Linux changed version", "^own tree, on whole$")
-    w.write("linux/.config", "")
-    w.refused("has been built in: Linux wants a clean tree", *words)
+    # What does not compile: the log's end, its path, a sentence.
+    w.write("linux/init/version.c", "this is no C\n")
+    w.refused(r"building the guest kernel from \S+ failed, the log is \S+/log/kernel-\w+\.log", *words)
+    check("init/version.c:1" in w.said(), "the end of the log is not shown")
 
 
 def compressions(w):

@@ -218,9 +218,10 @@ PACKERS = {
 
 def kernel_variables(w):
     """LINUX_CONFIG_IN with @VAR@ from guest.mk, KERNEL_COMPRESSION, LINUX_EMBED, LINUX_CMDLINE: one kernel for all."""
-    w.write("project/name.config", '# A fragment; @THIS@ is a comment.\nCONFIG_DEFAULT_HOSTNAME="@GUEST_HOST@"\n# CONFIG_SIGNALFD is not set\n')
+    w.write("project/a name.config", '# A fragment; @THIS@ is a comment.\nCONFIG_DEFAULT_HOSTNAME="@GUEST_HOST@"\nCONFIG_SIGNALFD=y\n')
+    w.write("project/last.config", "# CONFIG_SIGNALFD is not set\n")
     w.write("project/prog.c", says("inside"))
-    w.write("project/guest.mk", "PROGRAM = prog.c\nLINUX_CONFIG_IN = name.config\nBASE = templ\nGUEST_HOST = $(BASE)ated\n")
+    w.write("project/guest.mk", "PROGRAM = prog.c\nLINUX_CONFIG_IN = 'a name.config' last.config\nBASE = templ\nGUEST_HOST = $(BASE)ated\n")
     w.make("GUEST_DIR=" + os.path.join(w.folder, "project"), "KERNEL_COMPRESSION=gzip", "LINUX_EMBED=1",
            env={"LINUX_CMDLINE": "console=ttyS0 panic=-1 reboot=t marker=17"})
     with open(w.out("prog", "config")) as f:
@@ -243,10 +244,24 @@ def pvh(w):
 
 
 def images(w):
-    """Several at once, each bootable."""
+    """Several at once, each bootable; and what `make try` does."""
     w.make("IMAGE=tiny vmcall-hello")
-    w.boot("tiny", "^hello$", "^hello$")
+    w.boot("tiny", "^hello$", "^hello$", argv=["make", "--no-print-directory", "try", "IMAGE=tiny", "BUILD=" + w.build])
     w.boot("vmcall-hello", "^vmcall-hello: no console hypercall here")
+
+
+def new_image(w):
+    """A new image is a new folder and nothing else: tried in a copy of this repository."""
+    for name in ("Makefile", "mk", "tools", "guest"):
+        w.run("cp", "-r", name, w.folder)
+    w.write("guest/images/mine/initramfs.list", "nod /dev/console 0600 0 0 c 5 1\nfile /init @BIN@/mine 0755 0 0\nfile /etc/issue @IMAGE@/issue 0644 0 0\n")
+    w.write("guest/images/mine/mine.c", says("a new image"))
+    w.write("guest/images/mine/issue", "x")
+    w.write("guest/images/mine/cmdline", "console=ttyS0 panic=-1 marker=mine\n")
+    text = w.run("make", "--no-print-directory", "-C", w.folder, "guest", "IMAGE=mine", env=w.clean())
+    check("build/guest/mine" in text, "it is not made")
+    check(" mine " in w.run("make", "--no-print-directory", "-C", w.folder, "help", env=w.clean()), "make help does not name it")
+    w.boot("mine", "Command line: .*marker=mine", "^a new image, on havoc$")
 
 
 # ---- OCI ----
@@ -429,7 +444,7 @@ CASES = [
     ("root-classic", root_classic, 20), ("root-init", root_init, 10), ("root-kept", root_kept),
     ("list", list_in, 10), ("list-over-root", list_over_root, 10),
     *(("image-" + name, ready_image(pack), 15) for name, pack in PACKERS.items()),
-    ("kernel-variables", kernel_variables, 120), ("pvh", pvh, 10), ("images", images, 15),
+    ("kernel-variables", kernel_variables, 120), ("pvh", pvh, 10), ("images", images, 15), ("new-image", new_image, 10),
     ("oci-layout", oci_layout, 30), ("oci-archive", oci_archive, 20),
     ("unchanged", unchanged, 15), ("manifest", manifest, 10), ("two-at-once", two_at_once, 90), ("help", help_text),
 ]

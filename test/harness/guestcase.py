@@ -51,12 +51,16 @@ class Work:
             f.seek(since)
             return f.read()
 
+    @staticmethod
+    def clean(env=None):
+        """For make: nothing of what this run's caller has set."""
+        return {**core.CLEAN_MAKE, **{name: "" for name in VARIABLES}, **(env or {})}
+
     def call(self, *words, env=None, timeout=1500, prefix=()):
         """`make guest WORDS`: (exit status, what it printed)."""
         before = os.path.getsize(self.log) if os.path.exists(self.log) else 0
-        clean = {**core.CLEAN_MAKE, **{name: "" for name in VARIABLES}, **(env or {})}
         status = core.command([*prefix, "make", "--no-print-directory", "guest", "BUILD=" + self.build, *words], self.log,
-                              timeout * self.env.scale, env=clean)
+                              timeout * self.env.scale, env=self.clean(env))
         if status is None:
             raise Failure("make guest did not end", self.log)
         return status, self.said(before)
@@ -77,13 +81,15 @@ class Work:
         if not re.search("^havoc: .*" + pattern, text, re.M | re.S):
             raise Failure("the sentence is not there: /%s/" % pattern, self.log)
 
-    def boot(self, name, *patterns, kernel="bzImage", cpus=1, arguments=(), never=("Kernel panic",), timeout=90, ends=False, typed=""):
+    def boot(self, name, *patterns, kernel="bzImage", cpus=1, arguments=(), never=("Kernel panic",), timeout=90, ends=False, typed="",
+             argv=None):
         """Straight in QEMU. Every pattern has to come, in this order; with `ends` the guest has to power off then."""
         path = os.path.join(self.folder, "serial-%s-%s.txt" % (name, kernel))
-        argv = ["timeout", "-s", "KILL", str(int(timeout * self.env.scale) + 60), "tools/try", "--kernel", kernel, "--cpus", str(cpus),
-                "--mem", "192M", self.out(name)] + (["--", *arguments] if arguments else [])
+        limit = ["timeout", "-s", "KILL", str(int(timeout * self.env.scale) + 60)]
+        argv = limit + (argv or ["tools/try", "--kernel", kernel, "--cpus", str(cpus),
+                "--mem", "192M", self.out(name)] + (["--", *arguments] if arguments else []))
         with open(path, "wb") as out:
-            child = core.children.start(argv, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT)
+            child = core.children.start(argv, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **self.clean()})
         deadline = time.monotonic() + timeout * self.env.scale
         at, left = 0, list(patterns)
         try:

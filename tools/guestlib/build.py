@@ -183,7 +183,7 @@ class Guest:
             result = kernel.Builder(linux, cache).provide(wishes, full, initramfs if embed == "1" else None, self.out)
             if embed == "1":
                 write_file(os.path.join(self.out, "initramfs.cpio.gz"), "")
-            elif not kernel.is_made(self.out, result.key):
+            if not kernel.is_made(self.out, result.key):
                 for name in ("vmlinux", "config", "bzImage"):
                     copy_file(os.path.join(result.folder, name), os.path.join(self.out, name))
                 write_file(os.path.join(self.out, ".kernel"), result.key + "\n")

@@ -9,7 +9,7 @@ The cache, ${XDG_CACHE_HOME:-~/.cache}/havoc:
   kernel/KEY/      finished: bzImage, vmlinux, config. KEY is a hash of the whole .config, source, compiler, procedure
   ccache/ log/     what they say
 
-A kernel with an initramfs inside is not kept there: it changes with every change of the initramfs.
+A kernel with an initramfs inside, or from LINUX_SRC, is not kept there: it changes with every change of those.
 """
 import os
 import re
@@ -139,12 +139,13 @@ class Builder:
         write_file(os.path.join(folder, "config"), config)
 
     def provide(self, wishes, full, embed, out):
-        """Returns the Kernel. With `embed` (an initramfs) it stands in `out`, else in the cache."""
+        """Returns the Kernel. With `embed` (an initramfs), or from LINUX_SRC, it stands in `out`, else in the cache."""
         config = self.configure(wishes, full)
         inside = sha256_file(embed) if embed else ""
         key = sha256_text(f"{PROCEDURE}\n{self.source.id}\n{self.compilers}\n{inside}\n{config}")[:16]
-        done = out if embed else os.path.join(self.cache, "kernel", key)
-        if embed:
+        straight = embed or self.source.id != self.source.name
+        done = out if straight else os.path.join(self.cache, "kernel", key)
+        if straight:
             if not is_made(out, key):
                 with Lock(self.cache, "lock", BUSY):
                     self.make(config, key, embed)

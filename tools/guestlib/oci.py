@@ -18,6 +18,7 @@ import tempfile
 
 from guestlib import program
 from guestlib.common import ROOT, TOOLS, Fault, read_text, sha256_file
+from guestlib.lock import Lock
 from guestlib.tree import Entry, Tree, check_program, directory
 
 RUN_FILE = ".havoc/run"
@@ -151,23 +152,26 @@ def unpack(what, build):
     """The folder with rootfs/ and process.json; kept, since an image does not change."""
     kind, path, tag = transport(what)
     done = os.path.join(build, "oci", identity(kind, path, tag))
-    if os.path.isfile(os.path.join(done, "process.json")):
-        return done
-    os.makedirs(os.path.dirname(done), exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="unpack.", dir=os.path.dirname(done)) as folder:
-        # Links, because skopeo takes a path's colons for its own.
-        os.symlink(os.path.abspath(path), os.path.join(folder, "source"))
-        layout = os.path.join(folder, "layout")
-        log = done + ".log"
-        run(what, "reading the container image", log, "skopeo", "--insecure-policy", "--override-os", "linux", "--override-arch", "amd64", "copy", "--quiet",
-            f"{kind}:{folder}/source" + (f":{tag}" if tag else ""), f"oci:{layout}:image")
-        check_layers(layout, what)
-        run(what, "unpacking the container image", log, "umoci", "unpack", "--rootless", "--image", f"{layout}:image", os.path.join(folder, "bundle"))
-        make_readable(os.path.join(folder, "bundle", "rootfs"))
-        with open(os.path.join(folder, "bundle", "process.json"), "w") as file:
-            json.dump(process_of(os.path.join(folder, "bundle"), layout), file)
-        os.rename(os.path.join(folder, "bundle"), done)
+    with Lock(build, os.path.join(".locks", "oci"), None):
+        if not os.path.isfile(os.path.join(done, "process.json")):
+            os.makedirs(os.path.dirname(done), exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix="unpack.", dir=os.path.dirname(done), ignore_cleanup_errors=True) as folder:
+                unpack_into(folder, what, f"{kind}:{folder}/source" + (f":{tag}" if tag else ""), path, done + ".log")
+                os.rename(os.path.join(folder, "bundle"), done)
     return done
+
+
+def unpack_into(folder, what, name, path, log):
+    # A link, because skopeo takes a path's colons for its own.
+    os.symlink(os.path.abspath(path), os.path.join(folder, "source"))
+    layout, bundle = os.path.join(folder, "layout"), os.path.join(folder, "bundle")
+    run(what, "reading the container image", log, "skopeo", "--insecure-policy", "--override-os", "linux", "--override-arch", "amd64",
+        "copy", "--quiet", name, f"oci:{layout}:image")
+    check_layers(layout, what)
+    run(what, "unpacking the container image", log, "umoci", "unpack", "--rootless", "--image", f"{layout}:image", bundle)
+    make_readable(os.path.join(bundle, "rootfs"))
+    with open(os.path.join(bundle, "process.json"), "w") as file:
+        json.dump(process_of(bundle, layout), file)
 
 
 def make_readable(root):
