@@ -184,6 +184,7 @@ class Guest:
             if embed == "1":
                 write_file(os.path.join(self.out, "initramfs.cpio.gz"), "")
             if not kernel.is_made(self.out, result.key):
+                kernel.forget(self.out)
                 for name in ("vmlinux", "config", "bzImage"):
                     copy_file(os.path.join(result.folder, name), os.path.join(self.out, name))
                 write_file(os.path.join(self.out, ".kernel"), result.key + "\n")

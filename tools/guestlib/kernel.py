@@ -149,6 +149,7 @@ class Builder:
             if not is_made(out, key):
                 with Lock(self.cache, "lock", BUSY):
                     self.make(config, key, embed)
+                    forget(out)
                     self.collect(out, config)
                 write_file(os.path.join(out, ".kernel"), key + "\n")
         elif not os.path.exists(os.path.join(done, "bzImage")):
@@ -167,3 +168,9 @@ def is_made(folder, key):
             return file.read().strip() == key and all(os.path.isfile(os.path.join(folder, name)) for name in ("bzImage", "vmlinux"))
     except OSError:
         return False
+
+
+def forget(folder):
+    """Before its files are replaced: an interrupted replacement must not be taken for the old kernel."""
+    if os.path.exists(os.path.join(folder, ".kernel")):
+        os.remove(os.path.join(folder, ".kernel"))
