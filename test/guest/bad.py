@@ -130,6 +130,8 @@ ROWS = [
     ("list-above", refuse(r"{}/l:1: the path /\.\./etc/passwd leaves the root", "LINUX_INITRAMFS_IN={}/l", files=[("l", "dir /../etc/passwd 0755 0 0\n")])),
     ("list-twice", refuse(r"{}/l:2: /a is there already, by {}/l:1", "LINUX_INITRAMFS_IN={}/l", files=[("l", "slink /a b 0777 0 0\nslink a c 0777 0 0\n")])),
     ("list-under-file", refuse(r"{}/l:2: /l is no folder, so /l/x cannot be in it", "LINUX_INITRAMFS_IN={}/l", files=[("l", "file /l l 0644 0 0\ndir /l/x 0755 0 0\n")])),
+    ("list-dangling", refuse(r"{}/l:2: /bin links to usr/bin, which is not there \(yet\)", "LINUX_INITRAMFS_IN={}/l",
+                             files=[("l", "slink /bin usr/bin 0777 0 0\nfile /bin/l l 0644 0 0\n")])),
     ("list-quote", refuse(r"{}/l:1: a quote is not closed", "LINUX_INITRAMFS_IN={}/l", files=[("l", 'dir "/a 0755 0 0\n')])),
 
     # LINUX_INITRAMFS_IMAGE

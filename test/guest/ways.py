@@ -183,7 +183,12 @@ def list_in(w):
 def list_over_root(w):
     static_program(w, "root/init", "under")
     static_program(w, "over", "over")
-    w.make("LINUX_INITRAMFS_ROOT=" + os.path.join(w.folder, "root"), "LINUX_INITRAMFS_IN=" + w.write("over.list", "file /init over 0755 0 0\n"))
+    # As merged distributions have it: /bin is a link, and what it leads to comes later by name.
+    os.makedirs(os.path.join(w.folder, "root/usr/bin"))
+    os.symlink("usr/bin", os.path.join(w.folder, "root/bin"))
+    w.make("LINUX_INITRAMFS_ROOT=" + os.path.join(w.folder, "root"),
+           "LINUX_INITRAMFS_IN=" + w.write("over.list", "file /bin/more/over over 0755 0 0\nslink /init bin/more/over 0777 0 0\n"))
+    check("usr/bin/more/over" in entries(w.out("root", "initramfs.cpio.gz")), "a link in the root is not followed inside it")
     w.boot("root", "^over, on havoc$")
 
 

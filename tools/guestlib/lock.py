@@ -26,4 +26,6 @@ class Lock:
         return self
 
     def __exit__(self, *_):
+        # By word, because a child that is still about to end has the file open.
+        fcntl.flock(self.file, fcntl.LOCK_UN)
         os.close(self.file)

@@ -22,6 +22,7 @@ class Entry:
     device: tuple = (0, 0)
     group: object = None  # files with the same one are hard links to one another
     where: str = ""  # what asked for it: file:line
+    implied: bool = False  # a folder that nobody asked for, but that something is in
 
 
 def directory(mode=0o755, where=""):
@@ -45,14 +46,20 @@ class Tree:
         self.entries = {}  # path -> Entry; "" is the root itself and not kept
 
     def add(self, path, entry):
-        """Adds, or replaces; what stands above it and is missing becomes a plain folder."""
-        above = ""
-        for part in path.split("/")[:-1]:
-            above = f"{above}/{part}".lstrip("/")
-            old = self.entries.setdefault(above, directory(where=entry.where))
-            if not stat.S_ISDIR(old.mode) and not stat.S_ISLNK(old.mode):
-                raise Fault(f"{entry.where or path}: /{above} is no folder, so /{path} cannot be in it")
-        self.entries[path] = entry
+        """Adds, or replaces. What stands above it and is missing becomes a plain folder; a link above it is followed, inside
+        this root, because the archive is in the order of names, and the kernel would not find what comes later."""
+        at, (*above, name) = "", path.split("/")
+        for part in above:
+            at = f"{at}/{part}".lstrip("/")
+            old = self.entries.setdefault(at, replace(directory(where=entry.where), implied=True))
+            if stat.S_ISLNK(old.mode):
+                target = self.find(at)
+                if target is None:
+                    raise Fault(f"{entry.where or path}: /{at} links to {os.fsdecode(old.data)}, which is not there (yet), so /{path} cannot be in it")
+                at, old = target, self.entries.get(target, directory())
+            if not stat.S_ISDIR(old.mode):
+                raise Fault(f"{entry.where or path}: /{at} is no folder, so /{path} cannot be in it")
+        self.entries[f"{at}/{name}".lstrip("/")] = entry
 
     def add_missing(self, path, entry):
         if self.find(path) is None:
@@ -203,9 +210,14 @@ def check_program(tree, name, what):
 
 
 def overlay(below, above):
-    """Two trees as one; the second wins, but a folder that is there keeps what is in it."""
+    """Two trees as one; the second wins, but a folder that is there, or a link to one, keeps what is in it."""
     result = Tree()
     result.entries = dict(below.entries)
     for path, entry in above.entries.items():
-        result.add(path, replace(entry))
+        there = result.find(path) if stat.S_ISDIR(entry.mode) else None
+        if there and stat.S_ISDIR(result.entries[there].mode):
+            if not entry.implied:
+                result.entries[there] = entry
+        elif there != "":
+            result.add(path, entry)
     return result
