@@ -133,24 +133,25 @@ def fetch(cache, version):
     os.remove(deb)
 
 
-def distribution(cache, wanted):
-    there = unpacked(cache)
-    version = choose(there, wanted)
+def package_version(wanted):
+    """Of the package lists; what they do not have is said at once."""
+    known = packages()
+    version = choose(known, wanted)
     if version is None:
+        raise Fault(f"LINUX_VERSION={dotted(wanted)}: the package lists have no linux-source-{dotted(wanted)} (they have: "
+                    f"{' '.join(dotted(v) for v in sorted(set(known)))}); for another give a tree, LINUX_SRC=..." if known else
+                    "the package lists have no linux-source package: run 'apt-get update' as root, or give an unpacked Linux, LINUX_SRC=...")
+    return version
+
+
+def distribution(cache, wanted):
+    if choose(unpacked(cache), wanted) is None:
+        version = package_version(wanted)
         with Lock(cache, "lock", "another build is using the kernel cache"):
-            there = unpacked(cache)
-            version = choose(there, wanted)
-            if version is None:
-                known = packages()
-                version = choose(known, wanted)
-                if version is None:
-                    raise Fault(f"LINUX_VERSION={dotted(wanted)}: the package lists have no linux-source-{dotted(wanted)} (they have: "
-                                f"{' '.join(dotted(v) for v in sorted(set(known)))}); for another give a tree, LINUX_SRC=..." if known else
-                                "the package lists have no linux-source package: run 'apt-get update' as root, or give an "
-                                "unpacked Linux, LINUX_SRC=...")
+            if choose(unpacked(cache), wanted) is None:
                 fetch(cache, version)
-                there = unpacked(cache)
-    name = there[version]
+    there = unpacked(cache)
+    name = there[choose(there, wanted)]
     return Source(os.path.join(cache, "src", name), name, name)
 
 
