@@ -8,7 +8,8 @@ import subprocess
 
 from harness.core import Failure, Skip
 
-from ways import layout, static_program
+from container import layout
+from ways import static_program
 
 
 def refuse(pattern, *words, files=(), more=None):
@@ -106,6 +107,7 @@ ROWS = [
     # LINUX_INITRAMFS_ROOT
     ("root-missing", refuse(r"LINUX_INITRAMFS_ROOT={}/none: there is no such folder", "LINUX_INITRAMFS_ROOT={}/none")),
     ("root-file", refuse(r"this is no folder: a ready initramfs is given as LINUX_INITRAMFS_IMAGE", "LINUX_INITRAMFS_ROOT={}/f", files=[("f", "")])),
+    ("root-around-build", refuse(r"LINUX_INITRAMFS_ROOT={}: the guests are built inside it", "LINUX_INITRAMFS_ROOT={}")),
     ("root-no-init", refuse(r"{}/root has no /init and no program that could be it", "LINUX_INITRAMFS_ROOT={}/root", files=[("root/etc/motd", "x")])),
     ("root-many", refuse(r"has no /init and 2 programs: say which one to start, for example LINUX_INIT=/a .*there are: /a /usr/b", "LINUX_INITRAMFS_ROOT={}/root",
                          more=programs("root/a", "root/usr/b"))),

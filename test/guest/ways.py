@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Each way into a guest: made as a user makes it, booted, and its serial line read. None needs a kernel of its own but
-`kernel-variables`, which changes a few objects of the tiny one."""
+"""Programs, folders, lists and ready initramfs: each made as a user makes it, booted, and its serial line read. All on the
+tiny kernel."""
 import gzip
-import json
 import lzma
 import os
-import shutil
 import stat
 import subprocess
-import tarfile
 
 from harness.core import Failure
 
@@ -79,24 +76,6 @@ def program_linux_headers(w):
     """What programs for bare kernels include, and musl does not bring."""
     w.make("PROGRAM=" + w.write("h.c", "#include <linux/reboot.h>\n#include <havoc.h>\n" + says("with headers")))
     w.boot("h", "^with headers,")
-
-
-def iso(w):
-    """make iso and make run's image hold the guest that is named; then the default's again, for the other cases."""
-    make = ["make", "--no-print-directory", "-j%d" % w.env.jobs, "BUILD=" + w.env.build]
-    source = w.write("own.c", says("from the ISO"))
-    try:
-        w.run(*make, "iso", "PROGRAM=" + source, timeout=1800)
-        w.run(*make, "iso", "IMAGE=own", timeout=1800)
-        shutil.copy(w.env.path("havoc.iso"), w.folder)
-    finally:
-        shutil.rmtree(w.env.path("guest", "own"), ignore_errors=True)
-        w.run(*make, "iso", timeout=1800)
-    from harness.emulator import Machine, Running
-    with Running(w.env, Machine("qemu", "max"), os.path.join(w.folder, "havoc.iso"), w.folder, 300) as running:
-        if not running.console.expect(r"^from the ISO, on havoc", 120 * w.env.scale):
-            raise Failure("the ISO does not start the program", running.console.path)
-    os.remove(os.path.join(w.folder, "havoc.iso"))
 
 
 # ---- LINUX_INITRAMFS_ROOT ----
@@ -219,237 +198,9 @@ PACKERS = {
 }
 
 
-# ---- The kernel's variables ----
-
-def kernel_variables(w):
-    """LINUX_CONFIG_IN with @VAR@ from guest.mk, KERNEL_COMPRESSION, LINUX_EMBED, LINUX_CMDLINE: one kernel for all."""
-    w.write("project/a name.config", '# A fragment; @THIS@ is a comment.\nCONFIG_DEFAULT_HOSTNAME="@GUEST_HOST@"\nCONFIG_SIGNALFD=y\n')
-    w.write("project/last.config", "# CONFIG_SIGNALFD is not set\n")
-    w.write("project/prog.c", says("inside"))
-    w.write("project/guest.mk", "PROGRAM = prog.c\nLINUX_CONFIG_IN = 'a name.config' last.config\nBASE = templ\nGUEST_HOST = $(BASE)ated\n")
-    w.make("GUEST_DIR=" + os.path.join(w.folder, "project"), "KERNEL_COMPRESSION=gzip", "LINUX_EMBED=1",
-           env={"LINUX_CMDLINE": "console=ttyS0 panic=-1 reboot=t marker=17"})
-    with open(w.out("prog", "config")) as f:
-        config = f.read()
-    for line in ('CONFIG_DEFAULT_HOSTNAME="templated"', "# CONFIG_SIGNALFD is not set", "CONFIG_KERNEL_GZIP=y"):
-        check(line in config.split("\n"), "not in the kernel's configuration: " + line)
-    check(os.path.getsize(w.out("prog", "initramfs.cpio.gz")) == 0, "there is an initramfs beside the one inside")
-    w.boot("prog", "Command line: .*marker=17", "^inside, on templated$")
-    w.boot("prog", "^inside, on templated$", kernel="vmlinux")
-    w.boot_havoc("prog", "Command line: .*marker=17", "^inside, on templated\r?$")
-    # A change of userspace is in the kernel, and nothing else changes.
-    w.write("project/prog.c", says("changed"))
-    w.make("GUEST_DIR=" + os.path.join(w.folder, "project"), "KERNEL_COMPRESSION=gzip", "LINUX_EMBED=1")
-    w.boot("prog", "^changed, on templated$")
-
-
-def pvh(w):
-    w.make("PROGRAM=" + w.write("p.c", says("by PVH")))
-    w.boot("p", "^by PVH, on havoc$", kernel="vmlinux")
-
-
-def images(w):
-    """Several at once, each bootable; and what `make try` does."""
-    w.make("IMAGE=tiny vmcall-hello")
-    w.boot("tiny", "^hello$", "^hello$", argv=["make", "--no-print-directory", "try", "IMAGE=tiny", "BUILD=" + w.build])
-    w.boot("vmcall-hello", "^vmcall-hello: no console hypercall here")
-
-
-def new_image(w):
-    """A new image is a new folder and nothing else: tried in a copy of this repository."""
-    for name in ("Makefile", "mk", "tools", "guest"):
-        w.run("cp", "-r", name, w.folder)
-    w.write("guest/images/mine/initramfs.list", "nod /dev/console 0600 0 0 c 5 1\nfile /init @BIN@/mine 0755 0 0\nfile /etc/issue @IMAGE@/issue 0644 0 0\n")
-    w.write("guest/images/mine/mine.c", says("a new image"))
-    w.write("guest/images/mine/issue", "x")
-    w.write("guest/images/mine/cmdline", "console=ttyS0 panic=-1 marker=mine\n")
-    text = w.run("make", "--no-print-directory", "-C", w.folder, "guest", "IMAGE=mine", env=w.clean())
-    check("build/guest/mine" in text, "it is not made")
-    check(" mine " in w.run("make", "--no-print-directory", "-C", w.folder, "help", env=w.clean()), "make help does not name it")
-    w.boot("mine", "Command line: .*marker=mine", "^a new image, on havoc$")
-
-
-# ---- OCI ----
-
-OCI_PROGRAM = r"""#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-int main(int argc, char **argv)
-{
-	char cwd[99] = "";
-	struct stat info;
-
-	/* A grandchild that nobody waits for. */
-	if (fork() == 0) {
-		if (fork() == 0) {
-			usleep(100000);
-			_exit(0);
-		}
-		_exit(0);
-	}
-	stat("/data/file", &info);
-	printf("%s arguments %d %s, color %s, in %s, user %d:%d, file of %d:%d\n", argv[0], argc - 1, argv[argc - 1], getenv("COLOR"),
-	       getcwd(cwd, sizeof(cwd)), (int)getuid(), (int)getgid(), (int)info.st_uid, (int)info.st_gid);
-	printf("proc %d, dev %d\n", access("/proc/self/exe", F_OK), access("/dev/null", W_OK));
-	fflush(stdout);
-	sleep(1);
-	return 3;
-}
-"""
-
-
-def layer(members):
-    """A layer's tar file, as bytes. members: (name, mode, uid, gid, data or None for a folder)."""
-    import io
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, mode, uid, gid, data in members:
-            info = tarfile.TarInfo(name)
-            info.mode, info.uid, info.gid = mode, uid, gid
-            if data is None:
-                info.type = tarfile.DIRTYPE
-                archive.addfile(info)
-            else:
-                info.size = len(data)
-                archive.addfile(info, io.BytesIO(data))
-    return out.getvalue()
-
-
-def layout(w, name, members, config, tags=("latest",)):
-    """An OCI image layout, written by hand: the tests need no container engine, and know each byte."""
-    import hashlib
-    folder = os.path.join(w.folder, name)
-
-    def blob(data):
-        digest = hashlib.sha256(data).hexdigest()
-        w.write(os.path.join(name, "blobs/sha256", digest), data)
-        return {"digest": "sha256:" + digest, "size": len(data)}
-    tar = layer(members)
-    kind = "application/vnd.oci.image."
-    configuration = blob(json.dumps({"architecture": "amd64", "os": "linux", "config": config,
-                                     "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(tar).hexdigest()]}}).encode())
-    packed = gzip.compress(tar, mtime=0)
-    manifest = blob(json.dumps({"schemaVersion": 2, "mediaType": kind + "manifest.v1+json",
-                                "config": {"mediaType": kind + "config.v1+json", **configuration},
-                                "layers": [{"mediaType": kind + "layer.v1.tar+gzip", **blob(packed)}]}).encode())
-    w.write(name + "/index.json", json.dumps({"schemaVersion": 2, "manifests": [
-        {"mediaType": kind + "manifest.v1+json", **manifest, "annotations": {"org.opencontainers.image.ref.name": tag}} for tag in tags]}))
-    w.write(name + "/oci-layout", '{"imageLayoutVersion": "1.0.0"}')
-    return folder
-
-
-def oci_program(w):
-    source = w.write("source/app.c", OCI_PROGRAM)
-    w.run("gcc", "-static", "-O1", "-o", os.path.join(w.folder, "app"), source)
-    with open(os.path.join(w.folder, "app"), "rb") as f:
-        return [("usr", 0o755, 0, 0, None), ("usr/app", 0o755, 0, 0, f.read()), ("data", 0o755, 5, 6, None), ("data/file", 0o640, 1000, 1001, b"x"),
-                ("etc", 0o755, 0, 0, None), ("etc/passwd", 0o644, 0, 0, b"root:x:0:0::/:/bin/sh\nuser:x:1000:1001::/:/bin/sh\n")]
-
-
-CONFIG = {"Entrypoint": ["app", "two words"], "Cmd": ["last"], "Env": ["PATH=/usr", "COLOR=blue green"], "WorkingDir": "/data", "User": "user"}
-SEEN = (r"^app arguments 2 last, color blue green, in /data, user 1000:1001, file of 1000:1001$", r"^proc 0, dev 0$", r"^init: app ended with status 3$")
-
-
-def oci_layout(w):
-    path = layout(w, "an image: mine", oci_program(w), CONFIG, tags=("v1", "v2"))
-    w.make("OCI=" + path + ":v2")
-    w.boot("an-image", *SEEN, ends=True)
-    w.boot_havoc("an-image", *(p.replace("$", "\r?$") for p in SEEN), r"^havoc: guest \S+ has powered off", ends="poweroff")
-    # Something else of the image instead.
-    w.make("OCI=" + path + ":v1", "LINUX_INIT=/usr/app other")
-    w.boot("an-image", r"^/usr/app arguments 1 other, ", ends=True)
-
-
-def oci_archive(w):
-    """As `docker save` writes it; an image with an /init of its own."""
-    members = [m if m[0] != "usr/app" else ("init",) + m[1:] for m in oci_program(w)]
-    path = layout(w, "image", members, {**CONFIG, "Entrypoint": ["/init"], "Cmd": None})
-    archive = os.path.join(w.folder, "saved image.tar")
-    w.run("skopeo", "--insecure-policy", "copy", "--quiet", "oci:%s:latest" % path, "docker-archive:%s:name:tag" % archive)
-    w.make("OCI=" + archive)
-    w.boot("saved-image", r"^/init arguments 0 /init, ", r"^init: /init ended with status 3$", ends=True)
-
-
-# ---- What a build does, and does not ----
-
-def stamps(w, name):
-    return {n: os.stat(w.out(name, n)).st_mtime_ns for n in ("bzImage", "vmlinux", "config", "cmdline", "options", "initramfs.cpio.gz", "manifest.json")}
-
-
-def unchanged(w):
-    """Nothing changed: no file is written. Userspace changed: the kernel's files are not."""
-    source = w.write("p.c", says("first"))
-    w.make("PROGRAM=" + source)
-    before = stamps(w, "p")
-    w.make("IMAGE=p")
-    check(stamps(w, "p") == before, "a file was written though nothing changed")
-    w.write("p.c", says("second"))
-    w.make("IMAGE=p")
-    changed = {name for name, stamp in stamps(w, "p").items() if before[name] != stamp}
-    check(changed == {"initramfs.cpio.gz", "manifest.json"}, "written: " + " ".join(sorted(changed)))
-    w.boot("p", "^second, on havoc$")
-
-
-def manifest(w):
-    """Hashes and sizes are those of the files; two builds in two folders are the same bytes."""
-    import hashlib
-    w.make("IMAGE=shell")
-    with open(w.out("shell", "manifest.json")) as f:
-        text = f.read()
-    found = json.loads(text)
-    for name, row in found["files"].items():
-        with open(w.out("shell", name), "rb") as f:
-            data = f.read()
-        check((row["bytes"], row["sha256"]) == (len(data), hashlib.sha256(data).hexdigest()), "the manifest is wrong about " + name)
-    check(found["linux"].startswith("linux-source-") and "gcc" in found["compilers"], "the manifest lacks versions")
-    first, w.build = w.build, os.path.join(w.folder, "another/deeper")
-    w.make("IMAGE=shell")
-    for name in list(found["files"]) + ["manifest.json"]:
-        w.run("cmp", os.path.join(first, "guest/shell", name), w.out("shell", name))
-
-
-def two_at_once(w):
-    """Two builds that relink one kernel's objects: each gets what it asked for."""
-    import threading
-    results = {}
-
-    def one(number):
-        mine = type(w)(w.env, os.path.join(w.folder, str(number)))
-        os.makedirs(mine.folder)
-        try:
-            mine.make("PROGRAM=" + mine.write("p.c", says("number %d" % number)), "LINUX_EMBED=1")
-            mine.boot("p", "^number %d, on havoc$" % number)
-            results[number] = None
-        except Exception as e:  # pylint: disable=broad-except
-            results[number] = e
-    threads = [threading.Thread(target=one, args=(n,)) for n in (1, 2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for error in results.values():
-        if error:
-            raise error
-    check(len(results) == 2, "one of the builds did not end")
-
-
-def help_text(w):
-    text = w.make("help", "LINUX_CMDLINE=quiet marker", env={"KERNEL_COMPRESSION": "XZ"})
-    for name in ("IMAGE", "PROGRAM", "LINUX_INITRAMFS_ROOT", "LINUX_INITRAMFS_IN", "LINUX_INITRAMFS_IMAGE", "LINUX_CONFIG_IN", "LINUX_SRC",
-                 "LINUX_VERSION", "LINUX_CMDLINE", "KERNEL_COMPRESSION", "LINUX_EMBED", "OCI", "LINUX_INIT", "GUEST_NAME"):
-        check("\n  " + name + " " in text, "not in make guest help: " + name)
-    check("[quiet marker]" in text and "[XZ]" in text and "[0]" in text, "make guest help does not show the values")
-    check(not os.path.exists(os.path.join(w.build, "guest")), "make guest help built something")
-
-
 CASES = [
-    ("program-c", program_c, 20), ("program-static", program_static, 10), ("program-headers", program_linux_headers, 10), ("iso", iso, 60, True),
+    ("program-c", program_c, 20), ("program-static", program_static, 10), ("program-headers", program_linux_headers, 10),
     ("root-classic", root_classic, 20), ("root-init", root_init, 10), ("root-kept", root_kept),
     ("list", list_in, 10), ("list-over-root", list_over_root, 10),
     *(("image-" + name, ready_image(pack), 15) for name, pack in PACKERS.items()),
-    ("kernel-variables", kernel_variables, 120), ("pvh", pvh, 10), ("images", images, 15), ("new-image", new_image, 10),
-    ("oci-layout", oci_layout, 30), ("oci-archive", oci_archive, 20),
-    ("unchanged", unchanged, 15), ("manifest", manifest, 10), ("two-at-once", two_at_once, 90), ("help", help_text),
 ]

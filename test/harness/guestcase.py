@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the cases of `make guest` share (test/guest/): a call of make as a user makes it, a boot straight in QEMU
 (tools/try), and a boot under the hypervisor."""
+import importlib
 import os
 import re
 import subprocess
@@ -136,18 +137,14 @@ def case(name, function, cost=5, wide=False):
     return Case(name, lambda env, folder: function(Work(env, folder)), cost=cost, wide=wide)
 
 
-def tables(env):
+def tables(env, *names):
     sys.path.insert(0, os.path.join(env.root, "test", "guest"))
-    import bad  # pylint: disable=import-outside-toplevel
-    import full  # pylint: disable=import-outside-toplevel
-    import ways  # pylint: disable=import-outside-toplevel
-    return ways, bad, full
+    return [row for name in names for row in importlib.import_module(name).CASES]
 
 
 def cases(env):
-    ways, bad, _ = tables(env)
-    return [case("guest/" + name, function, *more) for name, function, *more in ways.CASES + bad.CASES]
+    return [case("guest/" + name, function, *more) for name, function, *more in tables(env, "ways", "container", "builds", "bad")]
 
 
 def full_cases(env):
-    return [case("guest-full/" + name, function, *more) for name, function, *more in tables(env)[2].CASES]
+    return [case("guest-full/" + name, function, *more) for name, function, *more in tables(env, "full")]

@@ -77,6 +77,8 @@ class Guest:
             if not os.path.isdir(what):
                 raise Fault(f"LINUX_INITRAMFS_ROOT={what}: " + ("this is no folder: a ready initramfs is given as LINUX_INITRAMFS_IMAGE"
                                                                 if os.path.exists(what) else "there is no such folder"))
+            if os.path.commonpath([os.path.realpath(what), os.path.realpath(self.build)]) == os.path.realpath(what):
+                raise Fault(f"LINUX_INITRAMFS_ROOT={what}: the guests are built inside it ({self.build}): give a folder of its own")
             root = Tree()
             root.add_directory(what)
             tree = overlay(tree, root)

@@ -76,12 +76,11 @@ class Inputs:
         return kept
 
     def oci_path(self):
-        """OCI may end in :TAG."""
+        """OCI, with the path in it absolute: it may end in :TAG, or :NAME:TAG."""
         value = self.get("OCI")
-        if os.path.exists(self.place("OCI", value)):
-            return self.place("OCI", value)
-        path, colon, tag = value.rpartition(":")
-        return self.place("OCI", path) + ":" + tag if colon and os.path.exists(self.place("OCI", path)) else self.place("OCI", value)
+        ends = [len(value)] + [i for i in range(len(value) - 1, 0, -1) if value[i] == ":"]
+        end = next((i for i in ends if os.path.exists(self.place("OCI", value[:i]))), len(value))
+        return self.place("OCI", value[:end]) + value[end:]
 
 
 def name_of(inputs, catalogue):

@@ -156,7 +156,9 @@ class Builder:
             with Lock(self.cache, "lock", BUSY):
                 if not os.path.exists(os.path.join(done, "bzImage")):
                     self.make(config, key, None)
-                    shutil.rmtree(done + ".tmp", ignore_errors=True)
+                    for left in os.listdir(os.path.dirname(done)):
+                        if left.endswith(".tmp"):  # of a build that was killed at its end
+                            shutil.rmtree(os.path.join(os.path.dirname(done), left))
                     self.collect(done + ".tmp", config)
                     os.rename(done + ".tmp", done)
         return Kernel(done, key, self.source, self.compilers)

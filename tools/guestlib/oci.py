@@ -48,12 +48,10 @@ def layout_tags(path):
 
 
 def split(what):
-    """(path, tag) of PATH or PATH:TAG."""
-    if os.path.exists(what):
-        return what, ""
-    path, colon, tag = what.rpartition(":")
-    if colon and os.path.exists(path):
-        return path, tag
+    """(path, tag) of PATH, PATH:TAG or PATH:NAME:TAG."""
+    for end in [len(what)] + [i for i in range(len(what) - 1, 0, -1) if what[i] == ":"]:
+        if os.path.exists(what[:end]):
+            return what[:end], what[end + 1:]
     raise Fault(f"OCI={what}: there is no such file or folder (a docker image is saved by: docker save -o image.tar NAME)")
 
 
@@ -189,6 +187,9 @@ def tree(what, build):
     done = unpack(what, build)
     result = Tree()
     result.add_directory(os.path.join(done, "rootfs"), owner, own=True)
+    # Without root umoci puts empty files in the place of device nodes; and /dev is Linux's own here.
+    for path in [path for path in result.entries if path.startswith("dev/")]:
+        del result.entries[path]
     return result, json.loads(read_text(os.path.join(done, "process.json")))
 
 
