@@ -33,15 +33,25 @@ struct boot {
 	struct config config;
 	const struct backend_ops *ops;
 	struct backend_caps caps;
+	bool enabled; /* the back end, on this CPU */
 	struct load_image image;
 	struct vm *vm;
 };
 static struct boot boot;
 
+/* In VMX operation a CPU blocks INIT, by which some machines reset: SDM vol. 3 "Restrictions on VMX Operation". */
+static void backend_leave(void)
+{
+	if (boot.enabled)
+		boot.ops->cpu_disable();
+	boot.enabled = false;
+}
+
 /* Never returns; `sentence` ends up in the log with the prefix of all lines. */
 #define refuse(...)                                                                                \
 	do {                                                                                       \
 		log_err(__VA_ARGS__);                                                              \
+		backend_leave();                                                                   \
 		host_end(host.on_error);                                                           \
 	} while (0)
 
@@ -161,6 +171,7 @@ static void backend_init(void)
 		refuse("this CPU offers neither VMX (Intel VT-x) nor SVM (AMD-V): turn virtualization on in the firmware setup if it is there, else take another machine");
 	if (boot.ops->probe(&boot.caps, &problem) || boot.ops->cpu_enable(&problem))
 		refuse("%s", problem.text);
+	boot.enabled = true;
 }
 
 static void guest_init(void)
@@ -220,8 +231,7 @@ static void guest_start(void)
 
 static _Noreturn void guest_end(void)
 {
-	/* In VMX operation a CPU blocks INIT, by which some machines reset: SDM vol. 3 "Restrictions on VMX Operation". */
-	boot.ops->cpu_disable();
+	backend_leave();
 	if (boot.vm->state == VM_DEAD) /* vm_kill() has said why */
 		host_end(host.on_error);
 	log_info("the last guest has stopped: %s", boot.config.on_idle == END_POWEROFF ?
@@ -247,7 +257,8 @@ void boot_main(u32 magic, u32 mbi, u64 entry_tsc, u64 load_delta)
 		refuse("the boot loader's information makes no sense: boot by GRUB 2, command multiboot2");
 	memory_init();
 	acpi_init(boot.info.rsdp, boot.info.rsdp_len, boot.info.efi_system_table);
-	irq_init();
+	if (!irq_init())
+		refuse("this CPU's local APIC is absent or turned off: turn it on in the firmware setup, or take another machine");
 	time_start();
 	backend_init();
 	guest_init();

@@ -18,13 +18,13 @@
 /* rdi = address, rsi = length, 0 to 4096: returns the bytes written, or a negative error. */
 #define HAVOC_CONSOLE_WRITE 0x48560001
 
-/* AMD's instruction is another one; the wrong one is an invalid opcode. */
-static inline int havoc_cpu_is_intel(void)
+/* AMD's and Hygon's instruction is VMMCALL, all others' is VMCALL; the wrong one is an invalid opcode. */
+static inline int havoc_cpu_has_svm(void)
 {
 	unsigned eax, ebx, ecx, edx;
 
 	__cpuid(0, eax, ebx, ecx, edx);
-	return ebx == signature_INTEL_ebx;
+	return ebx == signature_AMD_ebx || ebx == 0x6f677948;
 }
 
 /* The feature bits, or 0 if this machine is no guest of Havoc, or of one that offers nothing. */
@@ -45,13 +45,13 @@ static inline long havoc_hypercall(long number, long a, long b, long c, long d)
 	register long r10 __asm__("r10") = d;
 	long result;
 
-	if (havoc_cpu_is_intel())
-		__asm__ volatile("vmcall"
+	if (havoc_cpu_has_svm())
+		__asm__ volatile("vmmcall"
 				 : "=a"(result)
 				 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
 				 : "memory");
 	else
-		__asm__ volatile("vmmcall"
+		__asm__ volatile("vmcall"
 				 : "=a"(result)
 				 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
 				 : "memory");

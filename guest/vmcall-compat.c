@@ -10,10 +10,10 @@
 
 static void compat_write(const char *text, size_t size)
 {
-	if (havoc_cpu_is_intel())
-		__asm__ volatile("vmcall" : : "a"(text), "b"(size) : "memory");
-	else
+	if (havoc_cpu_has_svm())
 		__asm__ volatile("vmmcall" : : "a"(text), "b"(size) : "memory");
+	else
+		__asm__ volatile("vmcall" : : "a"(text), "b"(size) : "memory");
 }
 
 int main(void)

@@ -28,11 +28,9 @@ void host_init(u64 load_delta, u64 entry_tsc)
 	host.cpu.deadline = HOST_TIMER_OFF;
 	host.cpu.console_poll = HOST_TIMER_OFF;
 	host.phys_bits = 36;
-	host_cpuid(0x80000000, 0, r);
-	if (r[0] >= 0x80000008) {
-		host_cpuid(0x80000008, 0, r);
+	host_cpuid(0x80000008, 0, r);
+	if (r[0] & 0xff)
 		host.phys_bits = (u8)MIN(r[0] & 0xff, 52u);
-	}
 	page_alloc_init(&host.pages, host_va);
 }
 
@@ -126,7 +124,12 @@ hpa_t host_pa(const void *va)
 
 /* ---- vmm/host.h: CPU ---------------------------------------------------------------------------------------------- */
 
+/* Intel's CPUs answer a leaf above the maximum with another one's data (SDM vol. 2 "CPUID—CPU Identification"). */
 void host_cpuid(u32 leaf, u32 subleaf, u32 out[4])
 {
-	cpuid_count(leaf, subleaf, out);
+	cpuid_count(leaf & 0x80000000, 0, out);
+	if (leaf <= out[0] && (out[0] ^ leaf) < 0x80000000) /* the oldest have no extended leaves */
+		cpuid_count(leaf, subleaf, out);
+	else
+		memset(out, 0, 4 * sizeof(out[0]));
 }

@@ -65,6 +65,7 @@ struct timebase {
 	u16 pm_port;  /* the reference: the ACPI PM timer at this port; 0: PIT channel 2 */
 	u32 ref_mask;
 	u64 ref_hz;
+	u32 reads; /* of the reference, so far */
 	struct time_sample first;
 };
 
@@ -125,8 +126,8 @@ void idt_init(void);
 int paging_init(void) must_check;
 /* `efi`: address of the EFI system table, 0 if there is none; rsdp: a copy, len 0 if the loader gave none. */
 void acpi_init(const u8 *rsdp, size_t len, u64 efi);
-/* Legacy PIC off, local APIC on, I/O APICs masked. */
-void irq_init(void);
+/* Legacy PIC off, local APIC on, I/O APICs masked. False: there is no local APIC. */
+bool irq_init(void) must_check;
 /* Starts to measure the clocks, and ends it: false if there is no clock to measure by. */
 void time_start(void);
 bool time_finish(void) must_check;
@@ -145,7 +146,7 @@ void cpu_init_features(void);
 
 const struct acpi_mem *acpi_mem(void);
 
-void lapic_init(void);
+bool lapic_init(void) must_check;
 void lapic_eoi(void);
 bool lapic_in_service(u8 vector);
 void lapic_self_ipi(u8 vector);
@@ -172,6 +173,7 @@ struct trap_frame {
 };
 void trap_dispatch(struct trap_frame *f);
 _Noreturn void panic_trap(const struct trap_frame *f);
+_Noreturn void panic_call(const struct trap_frame *f);
 
 /* Entry points of trap.S: the exceptions', then the interrupts', each of the size below. */
 extern const u8 trap_stubs[], irq_stubs[];

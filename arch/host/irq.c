@@ -22,15 +22,17 @@ static const struct {
 	u8 irq;
 } com_irqs[] = {{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}};
 
-void irq_init(void)
+bool irq_init(void)
 {
 	outb(PIC_MASTER_DATA, 0xff);
 	outb(PIC_SLAVE_DATA, 0xff);
-	lapic_init();
+	if (!lapic_init())
+		return false;
 	ioapic_init();
 	log_debug("local APIC %u: %s, timer: %s; I/O APICs: %u", host.lapic.id,
 		  host.lapic.mmio ? "xAPIC" : "x2APIC",
 		  host.lapic.deadline_mode ? "TSC deadline" : "one-shot", host.ioapics);
+	return true;
 }
 
 /* The nearer of what was asked for and the next look at the console. */

@@ -35,6 +35,8 @@ enum {
 	LAPIC_TIMER_DCR = 0x3e0,
 };
 
+#define TPR_EXCEPTIONS                                                                             \
+	0x10 /* holds back vectors 16 to 31, which a stray MSI may have: they are exceptions' */
 #define SVR_ENABLE         BIT(8)
 #define LVT_MASKED         BIT(16)
 #define LVT_NMI            0x400
@@ -105,16 +107,21 @@ static void c1e_disable(void)
 		(void)wrmsr_safe(MSR_INT_PENDING, v & ~INT_PENDING_C1E);
 }
 
-void lapic_init(void)
+bool lapic_init(void)
 {
 	struct lapic *l = &host.lapic;
-	u64 base = rdmsr(MSR_APIC_BASE);
+	u64 base;
 	u32 r[4];
 
+	if (!rdmsr_safe(MSR_APIC_BASE, &base))
+		return false;
 	if (!(base & APIC_BASE_EN)) {
 		base |= APIC_BASE_EN;
-		wrmsr(MSR_APIC_BASE, base);
+		(void)wrmsr_safe(MSR_APIC_BASE, base);
 	}
+	host_cpuid(1, 0, r);
+	if (!(r[CPUID_EDX] & CPUID1D_APIC))
+		return false;
 	if (!(base & APIC_BASE_EXTD)) {
 		l->mmio = paging_map_phys(base & APIC_BASE_ADDR, PAGE_SIZE, PT_READ | PT_WRITE,
 					  PT_UC);
@@ -123,11 +130,10 @@ void lapic_init(void)
 	l->id = lapic_read(LAPIC_ID);
 	if (l->mmio)
 		l->id >>= 24;
-	host_cpuid(1, 0, r);
 	l->deadline_mode = r[CPUID_ECX] & CPUID1C_TSC_DEADLINE;
 
 	lapic_write(LAPIC_SVR, SVR_ENABLE | IRQ_VECTOR_SPURIOUS);
-	lapic_write(LAPIC_TPR, 0);
+	lapic_write(LAPIC_TPR, TPR_EXCEPTIONS);
 	lapic_write(LAPIC_LVT_TIMER, LVT_MASKED | IRQ_VECTOR_TIMER);
 	lapic_write(LAPIC_LVT_PERF, LVT_MASKED);
 	lapic_write(LAPIC_LVT_LINT0, LVT_MASKED); /* the legacy PIC is not listened to */
@@ -138,6 +144,7 @@ void lapic_init(void)
 	lapic_write(LAPIC_LVT_ERROR, IRQ_VECTOR_APIC_ERROR);
 	lapic_drain();
 	c1e_disable();
+	return true;
 }
 
 void lapic_self_ipi(u8 vector)

@@ -7,6 +7,7 @@
 #include "arch/host/host.h"
 
 #include <arch/cpuid.h>
+#include <arch/cpu.h>
 #include <arch/insn.h>
 #include <arch/msr.h>
 #include <arch/regs.h>
@@ -118,6 +119,17 @@ static int unmap_guards(struct pagetable *pt)
 	return ret;
 }
 
+/* "Limit CPUID Maximum" of a firmware setup, for the sake of Windows NT: it hides most of what we ask for. */
+static void cpuid_unlimit(void)
+{
+	u64 v;
+	u32 r[4];
+
+	host_cpuid(0, 0, r);
+	if (r[CPUID_EAX] <= 3 && rdmsr_safe(MSR_MISC_ENABLE, &v) && v & MISC_ENABLE_LIMIT_CPUID)
+		(void)wrmsr_safe(MSR_MISC_ENABLE, v & ~MISC_ENABLE_LIMIT_CPUID);
+}
+
 /*
  * CR4 beyond PAE: extended state is on for the guests' sake, the protections for ours. SMAP has nothing to protect as
  * long as no page is a user page, and costs nothing either.
@@ -127,16 +139,14 @@ void cpu_init_features(void)
 	u64 cr4 = CR4_PAE | CR4_PGE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	u32 r[4];
 
-	host_cpuid(0, 0, r);
-	if (r[CPUID_EAX] >= 7) {
-		host_cpuid(7, 0, r);
-		if (r[CPUID_EBX] & CPUID7B_SMEP)
-			cr4 |= CR4_SMEP;
-		if (r[CPUID_EBX] & CPUID7B_SMAP)
-			cr4 |= CR4_SMAP;
-		if (r[CPUID_ECX] & CPUID7C_UMIP)
-			cr4 |= CR4_UMIP;
-	}
+	cpuid_unlimit();
+	host_cpuid(7, 0, r);
+	if (r[CPUID_EBX] & CPUID7B_SMEP)
+		cr4 |= CR4_SMEP;
+	if (r[CPUID_EBX] & CPUID7B_SMAP)
+		cr4 |= CR4_SMAP;
+	if (r[CPUID_ECX] & CPUID7C_UMIP)
+		cr4 |= CR4_UMIP;
 	host_cpuid(1, 0, r);
 	if (r[CPUID_ECX] & CPUID1C_XSAVE)
 		cr4 |= CR4_OSXSAVE;

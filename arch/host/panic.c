@@ -16,6 +16,7 @@
 #include <vmm/log.h>
 
 #define BACKTRACE_MAX   24
+#define FRAMELESS_WORDS 64
 #define PANIC_LOG_LINES 12
 
 extern struct ist_stack ist_stack[IST_COUNT]; /* idt.c */
@@ -73,21 +74,26 @@ static void panic_begin(void)
 	host.panicking = true;
 }
 
-static void print_frame(u64 rip)
+static bool in_text(u64 rip)
+{
+	return rip >= (u64)image_start && rip < (u64)image_text_end;
+}
+
+static void print_frame(u64 rip, const char *mark)
 {
 	const char *name = NULL;
 	u64 offset = 0;
 
-	if (rip >= (u64)image_start && rip < (u64)image_text_end)
+	if (in_text(rip))
 		name = ksym_lookup(rip, &offset);
 	if (name)
-		panic_print("  %016llx %s+%#llx", (unsigned long long)rip, name,
+		panic_print("  %016llx %s%s+%#llx", (unsigned long long)rip, mark, name,
 			    (unsigned long long)offset);
 	else
 		panic_print("  %016llx", (unsigned long long)rip);
 }
 
-/* Whether a frame of two words at `rbp` lies in one of our stacks. */
+/* Whether two words at `rbp` lie in one of our stacks. */
 static bool frame_is_sane(u64 rbp)
 {
 	u64 main_base = (u64)host_stack_guard + LAYOUT_GUARD_SIZE;
@@ -103,17 +109,44 @@ static bool frame_is_sane(u64 rbp)
 	return false;
 }
 
-static void backtrace(u64 rip, u64 rbp)
+/* Behind a CALL: E8 with a displacement, or FF /2 through a register or memory, with or without SIB and displacement. */
+static bool is_return_address(u64 rip)
+{
+	const u8 *code = (const u8 *)rip;
+
+	if (!in_text(rip) || !in_text(rip - 7))
+		return false;
+	if (code[-5] == 0xe8)
+		return true;
+	for (int len = 2; len <= 7; len++)
+		if (code[-len] == 0xff && (code[-len + 1] & 0x38) == 0x10)
+			return true;
+	return false;
+}
+
+/* What runs at every exit keeps no frames (mk/metal.mk, HOT_FRAMES): what looks like a return address below the first frame. */
+static void print_frameless(u64 rsp, u64 rbp)
+{
+	for (unsigned n = 0; n < FRAMELESS_WORDS && rsp < rbp && frame_is_sane(rsp); n++) {
+		u64 word = *(const u64 *)rsp;
+
+		if (is_return_address(word))
+			print_frame(word, "? ");
+		rsp += sizeof(word);
+	}
+}
+
+static void backtrace(u64 rip, u64 rsp, u64 rbp)
 {
 	panic_print("backtrace:");
-	if (rip)
-		print_frame(rip);
+	print_frame(rip, "");
+	print_frameless(rsp, rbp);
 	for (unsigned n = 0; n < BACKTRACE_MAX && frame_is_sane(rbp); n++) {
 		const u64 *frame = (const u64 *)rbp;
 
 		if (!frame[1])
 			break;
-		print_frame(frame[1]);
+		print_frame(frame[1], "");
 		if (frame[0] <= rbp && frame_is_sane(frame[0]))
 			break; /* frames go upwards on one stack */
 		rbp = frame[0];
@@ -125,9 +158,9 @@ static void print_log_line(unused void *arg, const char *line, size_t len)
 	panic_print("| %.*s", (int)len, line);
 }
 
-static _Noreturn void panic_end(u64 rip, u64 rbp)
+static _Noreturn void panic_end(const struct trap_frame *f)
 {
-	backtrace(rip, rbp);
+	backtrace(f->rip, f->rsp, f->rbp);
 	if (host.cpu.nmis || host.cpu.stray_irqs || host.cpu.apic_errors)
 		panic_print("%llu NMIs, %llu stray interrupts, %llu local APIC errors so far",
 			    (unsigned long long)host.cpu.nmis,
@@ -136,18 +169,6 @@ static _Noreturn void panic_end(u64 rip, u64 rbp)
 	panic_print("the last lines of the log:");
 	log_replay(PANIC_LOG_LINES, print_log_line, NULL);
 	host_end(host.on_error);
-}
-
-_Noreturn void host_panic(const char *fmt, ...)
-{
-	va_list ap;
-
-	panic_begin();
-	panic_print("panic: Havoc itself has failed:");
-	va_start(ap, fmt);
-	panic_vprint(fmt, ap);
-	va_end(ap);
-	panic_end(0, read_rbp());
 }
 
 static void print_registers(const struct trap_frame *f)
@@ -187,6 +208,35 @@ static const char *fault_note(const struct trap_frame *f)
 	return cr2 < PAGE_SIZE ? ": null pointer" : "";
 }
 
+/* va_list as the ABI lays it out: System V, AMD64, "Variable Argument Lists". */
+union abi_va_list {
+	struct {
+		u32 gp_offset, fp_offset;
+		const void *overflow_arg_area, *reg_save_area;
+	} abi;
+	va_list list;
+};
+_Static_assert(sizeof(union abi_va_list) == 24, "ABI: va_list");
+
+/* host_panic() of trap.S. Its arguments: six in registers, the rest on the stack. */
+_Noreturn void panic_call(const struct trap_frame *f)
+{
+	const u64 in_registers[] = {f->rdi, f->rsi, f->rdx, f->rcx, f->r8, f->r9};
+	union abi_va_list args = {
+		.abi = {
+			.gp_offset = sizeof(in_registers[0]), /* behind the format */
+			.fp_offset = sizeof(in_registers),
+			.overflow_arg_area = (const void *)f->rsp,
+			.reg_save_area = in_registers,
+		}};
+
+	panic_begin();
+	panic_print("panic: Havoc itself has failed:");
+	panic_vprint((const char *)f->rdi, args.list);
+	print_registers(f);
+	panic_end(f);
+}
+
 _Noreturn void panic_trap(const struct trap_frame *f)
 {
 	const char *name = f->vector < 32 ? exception_names[f->vector] : NULL;
@@ -196,5 +246,5 @@ _Noreturn void panic_trap(const struct trap_frame *f)
 		    name ? name : "unknown exception", (unsigned long long)f->error,
 		    (unsigned long long)f->cs, (unsigned long long)f->rip, fault_note(f));
 	print_registers(f);
-	panic_end(f->rip, f->rbp);
+	panic_end(f);
 }

@@ -10,6 +10,25 @@
 #define IRQ_STUB_SIZE  8
 #define TRAPS	       32
 
+	/* struct trap_frame, from `rax` down. */
+	.macro push_registers
+	push %rax
+	push %rcx
+	push %rdx
+	push %rbx
+	push %rbp
+	push %rsi
+	push %rdi
+	push %r8
+	push %r9
+	push %r10
+	push %r11
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	.endm
+
 	.text
 	.globl trap_stubs
 	.balign 16
@@ -43,21 +62,7 @@ trap_irq:
 	push (%rsp)			/* where an exception has its error code */
 	.type trap_common, @function
 trap_common:
-	push %rax
-	push %rcx
-	push %rdx
-	push %rbx
-	push %rbp
-	push %rsi
-	push %rdi
-	push %r8
-	push %r9
-	push %r10
-	push %r11
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	push_registers
 	cld
 	mov %rsp, %rdi
 	call trap_dispatch		/* the CPU aligned the stack: 22 words are on it */
@@ -78,6 +83,27 @@ trap_common:
 	pop %rax
 	add $16, %rsp
 	iretq
+
+	/*
+	 * void host_panic(const char *fmt, ...): a frame as if the call were a trap, so that the caller's registers can be shown. The
+	 * arguments are found in it and above it.
+	 */
+	.globl host_panic
+	.type host_panic, @function
+host_panic:
+	push $0				/* SS */
+	push %rsp			/* the caller's, once the call has returned */
+	addq $16, (%rsp)
+	pushfq
+	push $0				/* CS */
+	push 32(%rsp)			/* RIP: the return address */
+	push $0
+	push $0
+	push_registers
+	cld
+	mov %rsp, %rdi
+	sub $8, %rsp			/* the ABI's alignment: the return address and 22 words */
+	call panic_call
 
 	/* Where `from` raises #GP, execution goes on at `to`. */
 	.macro EXTABLE from, to

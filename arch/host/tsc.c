@@ -18,6 +18,12 @@
 /* And this many ticks of the TSC: where it is slow, so is the reference (Bochs's moves in steps of 1 us). */
 #define MEASURE_MIN_TICKS 1000000
 /*
+ * Where the CPU does not state its rate, the guests' clocks hang on the measurement alone: then it goes on for this long, or for as
+ * many reads as that takes where one takes 1 us. Quicker reads are as exact sooner.
+ */
+#define MEASURE_ALONE_US    10000
+#define MEASURE_ALONE_READS 10000
+/*
  * After this many ticks a timer of 24 bits may have gone round (468 M at 100 MHz): measure anew, and longer, because
  * nobody has waited only for us.
  */
@@ -68,8 +74,9 @@ static u32 pit_read(void)
 	return 0xffff - (low | (u32)inb(PIT_CH2) << 8);
 }
 
-static u32 ref_read(const struct timebase *t)
+static u32 ref_read(struct timebase *t)
 {
+	t->reads++;
 	return t->pm_port ? inl(t->pm_port) & t->ref_mask : pit_read();
 }
 
@@ -77,7 +84,7 @@ static u32 ref_read(const struct timebase *t)
  * All clocks at one instant: right after an edge of the reference, the narrowest of a few tries (an SMI may have come
  * between). False if the reference stands still.
  */
-static bool sample(const struct timebase *t, struct time_sample *out)
+static bool sample(struct timebase *t, struct time_sample *out)
 {
 	out->slack = ~0ULL;
 	for (unsigned attempt = 0; attempt < 3; attempt++) {
@@ -121,9 +128,6 @@ static u64 stated_hz(void)
 {
 	u32 r[4];
 
-	host_cpuid(0, 0, r);
-	if (r[CPUID_EAX] < 0x15)
-		return 0;
 	host_cpuid(0x15, 0, r);
 	if (!r[CPUID_EAX] || !r[CPUID_EBX] || !r[CPUID_ECX])
 		return 0;
@@ -147,9 +151,10 @@ static u64 ref_elapsed(const struct timebase *t, const struct time_sample *s)
 }
 
 /* The second sample. If the boot has taken too long for one of the counters, both samples are taken anew. */
-static bool second_sample(struct timebase *t, struct time_sample *s)
+static bool second_sample(struct timebase *t, struct time_sample *s, bool alone)
 {
 	u64 want = t->ref_hz * MEASURE_MIN_US / 1000000;
+	u64 want_alone = alone ? t->ref_hz * MEASURE_ALONE_US / 1000000 : 0;
 
 	if (!sample(t, s))
 		return false;
@@ -165,7 +170,8 @@ static bool second_sample(struct timebase *t, struct time_sample *s)
 	do {
 		if (!sample(t, s))
 			return false;
-	} while (ref_elapsed(t, s) < want || s->tsc - t->first.tsc < MEASURE_MIN_TICKS);
+	} while (ref_elapsed(t, s) < want || s->tsc - t->first.tsc < MEASURE_MIN_TICKS ||
+		 (ref_elapsed(t, s) < want_alone && t->reads < MEASURE_ALONE_READS));
 	return true;
 }
 
@@ -175,7 +181,7 @@ bool time_finish(void)
 	struct time_sample s;
 	u64 stated = stated_hz(), lapic_hz = 0;
 
-	if (t->ref_hz && second_sample(t, &s)) {
+	if (t->ref_hz && second_sample(t, &s, !stated)) {
 		u64 ref = ref_elapsed(t, &s);
 
 		t->tsc_hz = clock_mul_div(s.tsc - t->first.tsc, t->ref_hz, ref);

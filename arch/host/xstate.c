@@ -50,7 +50,7 @@ u64 xstate_mask(void)
 	host_cpuid(1, 0, r);
 	if (!(r[CPUID_ECX] & CPUID1C_XSAVE))
 		return 0;
-	host_cpuid(0xd, 0, r);
+	host_cpuid(0xd, 0, r); /* zero where the firmware limits CPUID to fewer leaves */
 	all = ((u64)r[CPUID_EDX] << 32 | r[CPUID_EAX]) & XSTATE_GUEST_MASK;
 	/* Three components that XSETBV takes together or not at all, and only with AVX. */
 	if ((all & XCR0_AVX512) != XCR0_AVX512 || !(all & XCR0_AVX))

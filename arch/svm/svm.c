@@ -27,29 +27,19 @@ enum { CPU_HSAVE, CPU_VMSAVE, CPU_STATE, CPU_PAGES };
 
 _Static_assert(sizeof(struct svm_cpu) <= PAGE_SIZE, "one page");
 
-static void read_leaf(u32 leaf, u32 out[4])
-{
-	u32 max[4];
-
-	cpuid_count(leaf & 0x80000000, 0, max);
-	memset(out, 0, 4 * sizeof(out[0]));
-	if (max[CPUID_EAX] >= leaf && (max[CPUID_EAX] ^ leaf) < 0x80000000)
-		cpuid_count(leaf, 0, out);
-}
-
 static int read_caps(struct svm_caps *caps, struct backend_caps *out,
 		     struct backend_problem *problem)
 {
-	struct svm_cpuid id;
+	struct svm_cpuid id = {0};
 	u64 vm_cr;
 	bool known;
 	int err;
 
-	read_leaf(1, id.l1);
-	read_leaf(7, id.l7);
-	read_leaf(0x80000001, id.x1);
-	read_leaf(0x80000008, id.x8);
-	read_leaf(0x8000000a, id.xa);
+	host_cpuid(1, 0, id.l1);
+	host_cpuid(7, 0, id.l7);
+	host_cpuid(0x80000001, 0, id.x1);
+	host_cpuid(0x80000008, 0, id.x8);
+	host_cpuid(0x8000000a, 0, id.xa);
 	known = rdmsr_safe(MSR_VM_CR, &vm_cr);
 	err = svm_caps_read(&id, known ? &vm_cr : NULL, caps, out, problem);
 	if (err)
@@ -80,7 +70,7 @@ static void avoid_erratum_383(void)
 	u32 id[4];
 	u64 dc_cfg;
 
-	read_leaf(1, id);
+	host_cpuid(1, 0, id);
 	if ((id[CPUID_EAX] >> 8 & 0xf) + (id[CPUID_EAX] >> 20 & 0xff) == 0x10 &&
 	    rdmsr_safe(MSR_DC_CFG, &dc_cfg) && !wrmsr_safe(MSR_DC_CFG, dc_cfg | BIT(47)))
 		log_warn("DC_CFG cannot be written: AMD's erratum 383 stays");

@@ -19,7 +19,7 @@
 #define INTERCEPTS3                                                                                \
 	(SVM_INT3_INTR | SVM_INT3_NMI | SVM_INT3_INIT | SVM_INT3_CR0_SEL | SVM_INT3_RDPMC |        \
 	 SVM_INT3_CPUID | SVM_INT3_RSM | SVM_INT3_INVD | SVM_INT3_HLT | SVM_INT3_INVLPGA |         \
-	 SVM_INT3_IOIO | SVM_INT3_MSR | SVM_INT3_TASK | SVM_INT3_FERR_FREEZE | SVM_INT3_SHUTDOWN)
+	 SVM_INT3_IOIO | SVM_INT3_MSR | SVM_INT3_TASK | SVM_INT3_SHUTDOWN)
 #define INTERCEPTS4                                                                                \
 	(SVM_INT4_VMRUN | SVM_INT4_VMMCALL | SVM_INT4_VMLOAD | SVM_INT4_VMSAVE | SVM_INT4_STGI |   \
 	 SVM_INT4_CLGI | SVM_INT4_SKINIT | SVM_INT4_WBINVD | SVM_INT4_MONITOR | SVM_INT4_MWAIT |   \
@@ -194,11 +194,13 @@ static void efer_update(struct svm_vcpu *s, u64 value)
 	need_check(s);
 }
 
-/* Reads exit only while hardware and the guest's view differ: hardly ever. */
-static void cr_reads(struct svm_vcpu *s, unsigned cr, bool exits)
+/*
+ * These accesses exit only while hardware and the guest's view differ: hardly ever. Writes of CR0 too: the selective intercept
+ * compares with what hardware holds, and would let one pass that clears a hidden bit.
+ */
+static void cr_exits(struct svm_vcpu *s, u32 bits, bool exits)
 {
-	u32 bit = SVM_CR_READ(cr);
-	u32 want = exits ? s->vmcb->intercept_cr | bit : s->vmcb->intercept_cr & ~bit;
+	u32 want = exits ? s->vmcb->intercept_cr | bits : s->vmcb->intercept_cr & ~bits;
 
 	if (want != s->vmcb->intercept_cr) {
 		s->vmcb->intercept_cr = want;
@@ -225,7 +227,7 @@ static void cr0_set(struct svm_vcpu *s, u64 value)
 	s->cr0_hidden = value & CR0_HIDDEN;
 	c->save.cr0 = hw;
 	svm_dirty(s, SVM_CLEAN_CR);
-	cr_reads(s, 0, s->cr0_hidden);
+	cr_exits(s, SVM_CR_READ(0) | SVM_CR_WRITE(0), s->cr0_hidden);
 	efer_update(s, c->save.efer);
 }
 
@@ -241,7 +243,7 @@ static void cr4_set(struct svm_vcpu *s, u64 value)
 	s->cr4_forced = forced;
 	c->save.cr4 = hw;
 	svm_dirty(s, SVM_CLEAN_CR);
-	cr_reads(s, 4, forced);
+	cr_exits(s, SVM_CR_READ(4), forced);
 	need_check(s);
 }
 

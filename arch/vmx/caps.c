@@ -13,6 +13,9 @@
 #include <vmm/string.h>
 #include <vmm/vm.h>
 
+/* Family, model and stepping in CPUID leaf 1 EAX: no reserved bits, no processor type. */
+#define SIGNATURE_CPU (GENMASK(27, 16) | GENMASK(11, 0))
+
 #define OLDEST_CPU "an Intel CPU of the Westmere generation (2010) or later"
 
 enum wish {
@@ -236,9 +239,25 @@ static int choose_controls(struct vmx_caps *caps, struct backend_problem *proble
 	return 0;
 }
 
+/*
+ * Steppings whose VMX-preemption timer does not count at the rate that it claims: Nehalem and Westmere, errata AAK139, AAM126,
+ * AAN92, AAO80, AAP86, AAT59, AAU65, AAX65, BA86; and one of Ivy Bridge. There the host's own timer does its work.
+ */
+static bool timer_is_broken(u32 signature)
+{
+	static const u32 broken[] = {0x106a0, 0x106a1, 0x106a4, 0x106a5, 0x106e5,
+				     0x20652, 0x20655, 0x206e6, 0x306a8};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(broken); i++)
+		if ((signature & SIGNATURE_CPU) == broken[i])
+			return true;
+	return false;
+}
+
 int vmx_caps_probe(const struct vmx_source *src, struct vmx_caps *caps, u64 *feature_control,
 		   struct backend_problem *problem)
 {
+	u32 r[4];
 	int err;
 
 	memset(caps, 0, sizeof(*caps));
@@ -253,6 +272,9 @@ int vmx_caps_probe(const struct vmx_source *src, struct vmx_caps *caps, u64 *fea
 	}
 	if (field_get(VMX_BASIC_SIZE, caps->basic) > PAGE_SIZE)
 		return missing(problem, "VMCS of at most 4 KiB");
+	src->cpuid(src->ctx, 1, 0, r);
+	if (timer_is_broken(r[CPUID_EAX]))
+		caps->range[VMX_PIN].may &= ~(u32)PIN_TIMER;
 	err = choose_controls(caps, problem);
 	if (err)
 		return err;

@@ -92,6 +92,12 @@ const struct vmx_exit_row vmx_exit_rows[VMX_EXIT_ROWS] = {
 	[72]		       = { EXIT_UNDEFINED,     L }, /* ENQCMD */
 	[73]		       = { EXIT_UNDEFINED,     L }, /* ENQCMDS */
 	[74]		       = { EXIT_UNKNOWN,       0 }, /* bus lock */
+	[75]		       = { EXIT_UNKNOWN,       0 }, /* notify */
+	[76]		       = { EXIT_UNDEFINED,     L }, /* SEAMCALL */
+	[77]		       = { EXIT_UNDEFINED,     L }, /* TDCALL */
+	[78 ... 83]	       = { EXIT_UNKNOWN,       0 },
+	[84]		       = { EXIT_UNDEFINED,     L }, /* RDMSR with an immediate */
+	[85]		       = { EXIT_UNDEFINED,     L }, /* WRMSRNS with an immediate */
 };
 /* clang-format on */
 
@@ -142,7 +148,8 @@ static void decode_npf(const struct vmx_raw *raw, struct exit_npf *npf)
 
 	npf->gpa = raw->gpa;
 	npf->access = (u8)(q & (NPF_READ | NPF_WRITE | NPF_EXEC));
-	npf->table_walk = (q & EPT_QUAL_VALID) && !(q & EPT_QUAL_FINAL);
+	/* No linear address: the load of PDPTEs by a MOV to a control register. */
+	npf->table_walk = !(q & EPT_QUAL_VALID) || !(q & EPT_QUAL_FINAL);
 }
 
 _Static_assert(NPF_READ == EPT_QUAL_READ && NPF_WRITE == EPT_QUAL_WRITE &&

@@ -47,7 +47,10 @@ enum {
 #define GUEST_BLOCK_MOV_SS BIT(1)
 #define GUEST_BLOCK_SMI    BIT(2)
 #define GUEST_BLOCK_NMI    BIT(3)
-#define PENDING_DBG_BS     BIT(14)
+
+/* Pending debug exceptions */
+#define PENDING_DBG_ENABLED BIT(12)
+#define PENDING_DBG_BS      BIT(14)
 
 /* The fields that decoding an exit needs; a row's mask says which of them have been read. */
 #define NEED_QUALIFICATION BIT(0)
@@ -72,7 +75,7 @@ struct vmx_exit_row {
 	u8 need; /* NEED_* */
 };
 
-#define VMX_EXIT_ROWS 75
+#define VMX_EXIT_ROWS 86
 extern const struct vmx_exit_row vmx_exit_rows[VMX_EXIT_ROWS];
 extern const struct vmx_exit_row vmx_exit_row_unknown;
 

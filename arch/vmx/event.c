@@ -52,6 +52,12 @@ u32 vmx_blocked(struct vcpu *v)
 		out |= BLOCK_MOV_SS;
 	if (block & GUEST_BLOCK_NMI)
 		out |= BLOCK_NMI;
+	/*
+	 * A debug trap of the previous instruction comes before them, as MOV SS does, and an entry that injects something would lose it
+	 * (SDM vol. 3 "Delivery of Pending Debug Exceptions after VM Entry").
+	 */
+	if (unlikely(vmread(VMCS_GUEST_PENDING_DBG) & (PENDING_DBG_BS | PENDING_DBG_ENABLED)))
+		out |= BLOCK_MOV_SS;
 	return out;
 }
 

@@ -2,7 +2,8 @@
 """The boot matrix: a row per case. What the words mean is in test/harness/bootcase.py."""
 import os
 
-from harness.bootcase import BANNER, Boot, Expect, Idle, Paste, Screen, Send
+from harness import gdbstub
+from harness.bootcase import BANNER, Boot, Expect, Idle, Paste, Patch, Screen, Send
 from harness.emulator import Machine
 
 # ---- Machines ----
@@ -52,6 +53,17 @@ def linux_reboot(name, machine, way, how):
                 kernel_args="console=ttyS0 panic=-1 rdinit=/none reboot=" + way, allow=("kernel panic", "kernel trouble"))
 
 
+def panic(name, code, *lines, **more):
+    """The hypervisor fails at the guest's next HLT: cause, registers, backtrace, log; then what on-error= says."""
+    more.setdefault("ends", "halt")
+    return Boot("panic/" + name, MAX,
+                (HELLO, Patch("exit_hlt", code)) + tuple(Expect("^havoc: " + line) for line in lines) +
+                (Expect(r"^havoc: backtrace:"), Expect(r"^havoc:   [0-9a-f]{16} exit_hlt\+"),
+                 Expect(r"^havoc:   [0-9a-f]{16} \? vcpu_run\+0x"), Expect(r"^havoc:   [0-9a-f]{16} boot_main\+0x"),
+                 Expect(r"^havoc: the last lines of the log:"), Expect(r"^havoc: \| .*SVM, 5\d\d MiB of memory")),
+                elf="havoc.elf", allow=("panic",), **more)
+
+
 # ---- Files that are no kernels ----
 
 def text_file(_env, folder):
@@ -85,6 +97,9 @@ CASES = [
     hello("vmx-arrandale-bios", bochs("corei5_arrandale_m520")),
     hello("vmx-skylake-strict", bochs("corei7_skylake_x", strict=True)),
     hello("vmx-icelake-bios", bochs("corei7_icelake_u")),
+    hello("svm-bochs-ryzen", bochs("ryzen"), never=("Firmware Bug",)),
+    hello("svm-cpuid-limited", qemu("max,level=1")),
+    hello("vmx-cpuid-limited", bochs(extra=("cpu: cpuid_limit_winnt=1",))),
     hello("vmx-haswell-seabios", bochs("corei7_haswell_4770", firmware="seabios")),
 
     # Memory: more than 4 GiB, more than 64 GiB, and guests as large.
@@ -130,6 +145,8 @@ CASES = [
     linux_reboot("svm-triple-fault", MAX, "t", "triple fault"),
     linux_reboot("svm-keyboard", MAX, "k", "[^)]*"),
     linux_reboot("svm-cf9", MAX, "p", "port 0xCF9"),
+    linux_reboot("svm-bios", MAX, "b", "port 0xCF9"),
+    linux_reboot("vmx-bios", BROADWELL, "b", "port 0xCF9"),
     linux_reboot("vmx-keyboard", BROADWELL, "k", "[^)]*"),
 
     # Hypercalls from ring 3.
@@ -158,6 +175,13 @@ CASES = [
     shell("options/loglevel", MAX, (Send("poweroff -f\n"), Expect(r"^havoc: exits: .*\bcpuid\b")), options="loglevel=debug",
           ends="poweroff"),
 
+    # Havoc's own failure. The same for both vendors.
+    panic("undefined", gdbstub.code_undefined, r"panic: invalid opcode \(#UD\)", r"rax [0-9a-f]{16} ", r"cr3 [0-9a-f]{16}  cr4 "),
+    panic("null-pointer", gdbstub.code_null_read, r"panic: page fault .*: null pointer", r"rax 0{16} "),
+    panic("assertion", gdbstub.code_assertion, r"panic: Havoc itself has failed:", "assertion failed: a test, 42",
+          r"r12 1badb00200c0ffee"),
+    panic("on-error", gdbstub.code_undefined, r"panic: invalid opcode \(#UD\)", options="on-error=reboot", ends="reboot"),
+
     # Preflight: what is wrong and what to do, in one sentence.
     refusal("vmx-no-ept", bochs("core2_penryn_t9600"), r"This CPU's VMX has no EPT "),
     refusal("vmx-no-unrestricted-guest", bochs("corei5_lynnfield_750"), r"This CPU's VMX has no unrestricted guest "),
@@ -165,6 +189,7 @@ CASES = [
             prelude="wrmsr 0x3a 0x1", grub_modules=("wrmsr",)),
     refusal("svm-none", qemu("max,-svm"), "this CPU offers neither VMX"),
     refusal("svm-no-npt", qemu("qemu64"), "SVM without nested paging"),
+    refusal("no-local-apic", qemu("max,-apic"), "this CPU's local APIC is absent or turned off"),
     refusal("no-guest", MAX, "there is no guest image", elf="havoc-bare.elf"),
     refusal("no-kernel", MAX, "module 1 is no kernel that can be booted", elf="havoc-bare.elf", modules=((text_file, "kernel"),)),
     refusal("truncated-kernel", MAX, "kernel", elf="havoc-bare.elf", modules=((truncated_kernel, "kernel"),)),

@@ -11,13 +11,15 @@
 static struct vioapic io;
 static u32 may_send; /* pins that the act under way may cause to send */
 static unsigned sent;
+static bool taken;   /* the local APICs accept what is sent */
+static bool refused; /* once they did not, and it has not been sent again */
 
 static bool is_level(u64 redir)
 {
 	return redir & 0x8000 && (redir & 0x700) <= 0x100;
 }
 
-static void on_send(unused void *ctx, const struct apic_msg *msg)
+static bool on_send(unused void *ctx, const struct apic_msg *msg)
 {
 	unsigned pin;
 	bool found = false;
@@ -33,6 +35,15 @@ static void on_send(unused void *ctx, const struct apic_msg *msg)
 	}
 	INVARIANT(found);
 	sent++;
+	refused |= !taken;
+	return taken;
+}
+
+static void resend(void)
+{
+	taken = true;
+	vioapic_resend(&io);
+	refused = false;
 }
 
 static void check(void)
@@ -46,7 +57,7 @@ static void check(void)
 		INVARIANT(!(r & ~0xff0000000001efffULL));
 		INVARIANT(!(r & 0x4000) || is_level(r));
 		if (is_level(r) && !(r & 0x10000) && io.level & 1U << pin)
-			INVARIANT(r & 0x4000);
+			INVARIANT(r & 0x4000 || refused);
 	}
 }
 
@@ -86,6 +97,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	struct input in = {data, size};
 
 	sent = 0;
+	taken = true;
+	refused = false;
 	vioapic_init(&io, 0, on_send, NULL);
 	while (input_left(&in)) {
 		u8 what = input_u8(&in);
@@ -99,8 +112,12 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 			/* A redirection entry's half, whole. */
 			vioapic_bus_ops.write(&io, 0, 4, 0x10 + what % 50);
 			vioapic_bus_ops.write(&io, 0x10, 4, input_number(&in, 4));
-		} else if (what < 0xfe) {
+		} else if (what < 0xf8) {
 			mmio(&in, what & 1);
+		} else if (what < 0xfc) {
+			taken = false;
+		} else if (what < 0xfe) {
+			resend();
 		} else {
 			vioapic_reset(&io);
 		}

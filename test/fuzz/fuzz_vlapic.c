@@ -40,13 +40,17 @@ static void on_send(unused void *ctx, struct vlapic *from, const struct apic_msg
 	INVARIANT(++depth < 4);
 	INVARIANT(from == &apic);
 	if (!exclude && vlapic_matches(&apic, msg))
-		vlapic_deliver(&apic, msg);
+		(void)vlapic_deliver(&apic, msg);
 	depth--;
 }
 
 static void on_eoi(unused void *ctx, u8 vector)
 {
 	INVARIANT(vector >= 16);
+}
+
+static void on_enabled(unused void *ctx)
+{
 }
 
 static u64 guest_tsc(unused void *ctx)
@@ -66,6 +70,7 @@ static const struct vlapic_ops ops = {
 	.sipi = on_sipi,
 	.send = on_send,
 	.eoi = on_eoi,
+	.enabled = on_enabled,
 	.guest_tsc = guest_tsc,
 	.tsc_to_ticks = tsc_to_ticks,
 };

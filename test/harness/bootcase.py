@@ -14,7 +14,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from harness import core
+from harness import core, gdbstub
 from harness.core import Broken, Case, Failure
 from harness.emulator import Machine, Running, halted_share
 
@@ -62,6 +62,14 @@ class Screen:
     """Lines go on appearing on the screen (QEMU only)."""
 
     pictures: int = 4
+
+
+@dataclass(frozen=True)
+class Patch:
+    """From now on a function of the hypervisor is other code (QEMU only): for what a sound hypervisor never does."""
+
+    function: str
+    code: object  # of gdbstub.code_*
 
 
 @dataclass(frozen=True)
@@ -157,6 +165,9 @@ class Driver:
                           % (len(text), what, len(got), at))
         self.console.send("\x04")
 
+    def patch(self, step):
+        gdbstub.patch(self.running, self.env, self.boot.elf, step.function, step.code)
+
     def idle(self, step):
         share = halted_share(self.running)
         if share < step.share:
@@ -200,7 +211,8 @@ class Driver:
                 self.fail("the CPU was to be halted, but runs")
 
     def run(self):
-        actions = {Expect: self.expect, Send: self.send, Paste: self.paste, Idle: self.idle, Screen: self.screen}
+        actions = {Expect: self.expect, Send: self.send, Paste: self.paste, Idle: self.idle, Screen: self.screen,
+                   Patch: self.patch}
         for step in self.boot.steps:
             actions[type(step)](step)
         self.end()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import pexpect
 from pexpect import fdpexpect
 
+from harness import gdbstub
 from harness.core import Broken, Failure, Skip, children
 
 OVMF_CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd"
@@ -94,6 +95,8 @@ class Running:
         self.child = None
         self.console = None
         self.monitor = None
+        self.debugger = None  # QEMU: a gdbstub.Stub
+        self.debugger_sock = None
         self.scratch = []
         self.pending = b""
         self.events = []
@@ -112,10 +115,10 @@ class Running:
         if self.child:
             children.stop(self.child)
             self.child = None
-        for closing in (self.monitor, self.console):
+        for closing in (self.monitor, self.debugger_sock, self.console):
             if closing:
                 closing.close()
-        self.monitor = None
+        self.monitor = self.debugger_sock = None
         for path in self.scratch:
             try:
                 os.remove(path)
@@ -143,10 +146,12 @@ class Running:
         m = self.machine
         ours, theirs = socket.socketpair()
         mon_ours, mon_theirs = socket.socketpair()
+        self.debugger_sock, gdb_theirs = socket.socketpair()
         argv = ["qemu-system-x86_64", "-accel", "tcg", "-machine", m.board, "-cpu", m.model, "-nodefaults", "-no-user-config",
                 "-display", "none", "-vga", "std",
                 "-chardev", "socket,id=com1,fd=%d" % theirs.fileno(), "-serial", "chardev:com1",
-                "-chardev", "socket,id=mon,fd=%d" % mon_theirs.fileno(), "-mon", "chardev=mon,mode=control"]
+                "-chardev", "socket,id=mon,fd=%d" % mon_theirs.fileno(), "-mon", "chardev=mon,mode=control",
+                "-chardev", "socket,id=gdb,fd=%d" % gdb_theirs.fileno(), "-gdb", "chardev:gdb"]
         if m.media == "cd":
             argv += ["-drive", "if=none,id=iso,media=cdrom,readonly=on,file=" + iso, "-device", "ide-cd,drive=iso,bus=ide.0"]
         else:
@@ -174,9 +179,10 @@ class Running:
         if m.icount:
             argv += ["-icount", "shift=0"]
         argv += list(m.extra)
-        self._start(argv, limit, pass_fds=(theirs.fileno(), mon_theirs.fileno()))
-        theirs.close()
-        mon_theirs.close()
+        self._start(argv, limit, pass_fds=(theirs.fileno(), mon_theirs.fileno(), gdb_theirs.fileno()))
+        for sock in (theirs, mon_theirs, gdb_theirs):
+            sock.close()
+        self.debugger = gdbstub.Stub(self.debugger_sock, self.log, 20 * self.env.scale)
         self.monitor = mon_ours
         self.console = Console(ours, self.folder)
         self.execute("qmp_capabilities", timeout=60)

@@ -6,7 +6,7 @@
  *   vmm/emul/decode.c vmm/emul/exec.c vmm/emul/exec_string.c vmm/emul/length.c vmm/emul/mem.c
  *   vmm/emul/modrm.c vmm/emul/opcodes.c vmm/irq/vioapic.c vmm/irq/vlapic.c
  *   vmm/irq/vlapic_ipi.c vmm/irq/vlapic_regs.c vmm/irq/vlapic_timer.c vmm/load/acpi_gen.c
- *   vmm/load/bzimage.c vmm/load/mptable.c vmm/load/zeropage.c vmm/machine/config.c
+ *   vmm/load/bzimage.c vmm/load/mptable.c vmm/load/reset_vector.c vmm/load/zeropage.c vmm/machine/config.c
  *   vmm/machine/machine.c vmm/machine/pc.c vmm/mem/gmem.c vmm/mem/gwalk.c vmm/mem/page_alloc.c
  *   vmm/mem/pagetable.c vmm/mem/pt_formats.c vmm/lib/fmt.c vmm/lib/log.c test/mock/host.c
  *   test/mock/backend.c */
@@ -116,6 +116,27 @@ static void xsave_sizes(unused void **state)
 	assert_int_equal(cpuid(0xd, 9)[CPUID_EAX], 0);
 }
 
+/* "Limit CPUID Maximum" in the firmware setup: the bit is there, the leaf is not. */
+static void no_xsave_without_its_leaf(unused void **state)
+{
+	assert_true(cpuid(1, 0)[CPUID_ECX] & CPUID1C_XSAVE);
+	mock_host_cpuid_set(0, 0, 3, 0x756e6547, 0x6c65746e, 0x49656e69);
+	mock_host_cpuid_set(0xd, 0, 0, 0, 0, 0);
+	assert_int_equal(cpuid_build(v->vm), 0);
+	assert_int_equal(cpuid(1, 0)[CPUID_ECX] & (CPUID1C_XSAVE | BIT(28) | BIT(12)), 0);
+	assert_int_equal(cpuid_xcr0_mask(v->vm), 0);
+}
+
+/* A CPU that ends at leaf 5, as AMD's family 10h does: leaf 6 is there for ARAT, and no other. */
+static void arat_on_old_cpus(unused void **state)
+{
+	mock_host_cpuid_set(0, 0, 5, 0x68747541, 0x444d4163, 0x69746e65);
+	assert_int_equal(cpuid_build(v->vm), 0);
+	assert_int_equal(cpuid(0, 0)[CPUID_EAX], 6);
+	assert_int_equal(cpuid(6, 0)[CPUID_EAX], BIT(2));
+	assert_int_equal(cpuid(7, 0)[CPUID_EBX], 0);
+}
+
 static void xcr0_rules(unused void **state)
 {
 	const u64 all = 0xe7;
@@ -140,6 +161,8 @@ int main(void)
 		CORE_TEST(unknown_leaves_are_zero),
 		CORE_TEST(follows_the_guest),
 		CORE_TEST(xsave_sizes),
+		CORE_TEST(no_xsave_without_its_leaf),
+		CORE_TEST(arat_on_old_cpus),
 		CORE_TEST(xcr0_rules),
 	};
 

@@ -6,7 +6,7 @@
  *   vmm/emul/decode.c vmm/emul/exec.c vmm/emul/exec_string.c vmm/emul/length.c vmm/emul/mem.c
  *   vmm/emul/modrm.c vmm/emul/opcodes.c vmm/irq/vioapic.c vmm/irq/vlapic.c
  *   vmm/irq/vlapic_ipi.c vmm/irq/vlapic_regs.c vmm/irq/vlapic_timer.c vmm/load/acpi_gen.c
- *   vmm/load/bzimage.c vmm/load/mptable.c vmm/load/zeropage.c vmm/machine/config.c
+ *   vmm/load/bzimage.c vmm/load/mptable.c vmm/load/reset_vector.c vmm/load/zeropage.c vmm/machine/config.c
  *   vmm/machine/machine.c vmm/machine/pc.c vmm/mem/gmem.c vmm/mem/gwalk.c vmm/mem/page_alloc.c
  *   vmm/mem/pagetable.c vmm/mem/pt_formats.c vmm/lib/fmt.c vmm/lib/log.c test/mock/host.c
  *   test/mock/backend.c */
@@ -113,6 +113,33 @@ static void exception_during_an_interrupts_delivery(unused void **state)
 	assert_int_equal(deliver()->vector, 0x77); /* not lost */
 }
 
+/* ... and the delivery of that exception is interrupted too. */
+static void second_exit_in_a_delivery(unused void **state)
+{
+	struct vm_exit e = {.kind = EXIT_EXCEPTION,
+			    .vectoring = {.type = EVENT_EXT_INTR, .vector = 0x77},
+			    .exc = {.vector = VEC_DB}};
+	struct vm_exit again = {.kind = EXIT_NONE,
+				.vectoring = {.type = EVENT_EXCEPTION, .vector = VEC_DB}};
+
+	interrupt(0x77);
+	assert_int_equal(deliver()->vector, 0x77);
+	exit_handle(v, &e);
+	assert_int_equal(deliver()->vector, VEC_DB);
+	exit_handle(v, &again);
+	assert_int_equal(deliver()->vector, VEC_DB);
+	assert_int_equal(deliver()->vector, 0x77);
+	assert_null(deliver());
+	/* An NMI likewise. */
+	e.vectoring = (struct event){.type = EVENT_NMI, .vector = VEC_NMI};
+	exit_handle(v, &e);
+	assert_int_equal(deliver()->vector, VEC_DB);
+	exit_handle(v, &again);
+	assert_int_equal(deliver()->vector, VEC_DB);
+	assert_int_equal(deliver()->vector, VEC_NMI);
+	assert_null(deliver());
+}
+
 static void double_fault(unused void **state)
 {
 	static const struct {
@@ -178,6 +205,7 @@ int main(void)
 		CORE_TEST(nmi_is_not_nested),
 		CORE_TEST(interrupted_delivery_comes_again),
 		CORE_TEST(exception_during_an_interrupts_delivery),
+		CORE_TEST(second_exit_in_a_delivery),
 		CORE_TEST(double_fault),
 		CORE_TEST(fault_in_a_double_fault_restarts_the_guest),
 		CORE_TEST(real_mode_pushes_no_error_code),

@@ -6,7 +6,7 @@
  *   vmm/emul/decode.c vmm/emul/exec.c vmm/emul/exec_string.c vmm/emul/length.c vmm/emul/mem.c
  *   vmm/emul/modrm.c vmm/emul/opcodes.c vmm/irq/vioapic.c vmm/irq/vlapic.c
  *   vmm/irq/vlapic_ipi.c vmm/irq/vlapic_regs.c vmm/irq/vlapic_timer.c vmm/load/acpi_gen.c
- *   vmm/load/bzimage.c vmm/load/mptable.c vmm/load/zeropage.c vmm/machine/config.c
+ *   vmm/load/bzimage.c vmm/load/mptable.c vmm/load/reset_vector.c vmm/load/zeropage.c vmm/machine/config.c
  *   vmm/machine/machine.c vmm/machine/pc.c vmm/mem/gmem.c vmm/mem/gwalk.c vmm/mem/page_alloc.c
  *   vmm/mem/pagetable.c vmm/mem/pt_formats.c vmm/lib/fmt.c vmm/lib/log.c test/mock/host.c
  *   test/mock/backend.c */
@@ -111,6 +111,18 @@ static void efer_rules(unused void **state)
 	assert_true(rd(MSR_EFER, &value) && value == (EFER_LME | EFER_LMA));
 }
 
+/* Kernels write BTF for a debugger's sake, without asking CPUID. */
+static void debugctl_rules(unused void **state)
+{
+	u64 value;
+
+	assert_true(wr(MSR_DEBUGCTL, DEBUGCTL_BTF | DEBUGCTL_LBR));
+	assert_true(rd(MSR_DEBUGCTL, &value) && value == 3);
+	assert_false(wr(MSR_DEBUGCTL, BIT(6)));
+	vcpu_reset(v);
+	assert_true(rd(MSR_DEBUGCTL, &value) && value == 0);
+}
+
 static void mtrr_and_pat_rules(unused void **state)
 {
 	u64 value;
@@ -188,13 +200,10 @@ static void kvmclock_refuses_bad_addresses(unused void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CORE_TEST(unknown_faults),
-		CORE_TEST(every_msr_answers_or_faults),
-		CORE_TEST(tsc_and_adjust),
-		CORE_TEST(efer_rules),
-		CORE_TEST(mtrr_and_pat_rules),
-		CORE_TEST(kvmclock_runs_true),
-		CORE_TEST(kvmclock_refuses_bad_addresses),
+		CORE_TEST(unknown_faults),     CORE_TEST(every_msr_answers_or_faults),
+		CORE_TEST(tsc_and_adjust),     CORE_TEST(efer_rules),
+		CORE_TEST(debugctl_rules),     CORE_TEST(mtrr_and_pat_rules),
+		CORE_TEST(kvmclock_runs_true), CORE_TEST(kvmclock_refuses_bad_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,10 +46,14 @@ static void event(unused void *ctx)
 {
 }
 
-static void send(unused void *ctx, const struct apic_msg *msg)
+static bool send(unused void *ctx, const struct apic_msg *msg)
 {
-	if (vlapic_matches(&m.lapic, msg))
-		vlapic_deliver(&m.lapic, msg);
+	return vlapic_matches(&m.lapic, msg) && vlapic_deliver(&m.lapic, msg);
+}
+
+static void enabled(unused void *ctx)
+{
+	vioapic_resend(&m.ioapic);
 }
 
 static void eoi(unused void *ctx, u8 vector)
@@ -72,6 +76,7 @@ static const struct vlapic_ops lapic_ops = {
 	.nmi = event,
 	.init = event,
 	.eoi = eoi,
+	.enabled = enabled,
 	.guest_tsc = tsc,
 	.tsc_to_ticks = tsc_to_ticks,
 };

@@ -112,8 +112,8 @@ static void a_reset_forgets_everything(unused void **state)
 
 static void intercepts(unused void **state)
 {
-	assert_int_equal(c.intercept_cr,
-			 SVM_CR_WRITE(4) | SVM_CR_READ(8) | SVM_CR_WRITE(8) | SVM_CR_READ(0));
+	assert_int_equal(c.intercept_cr, SVM_CR_WRITE(4) | SVM_CR_READ(8) | SVM_CR_WRITE(8) |
+						 SVM_CR_READ(0) | SVM_CR_WRITE(0));
 	set(VREG_CR0, CR0_ET);
 	assert_int_equal(c.intercept_cr, SVM_CR_WRITE(4) | SVM_CR_READ(8) | SVM_CR_WRITE(8));
 	assert_true(c.intercept4 & SVM_INT4_VMRUN);

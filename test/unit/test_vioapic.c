@@ -18,15 +18,19 @@ static struct vioapic io;
 static struct apic_msg last;
 static unsigned sent;
 
-static void on_send(unused void *ctx, const struct apic_msg *msg)
+static bool taken; /* a local APIC accepts what is sent */
+
+static bool on_send(unused void *ctx, const struct apic_msg *msg)
 {
 	last = *msg;
 	sent++;
+	return taken;
 }
 
 static int setup(unused void **state)
 {
 	sent = 0;
+	taken = true;
 	vioapic_init(&io, 2, on_send, NULL);
 	return 0;
 }
@@ -117,6 +121,29 @@ static void odd_offsets_and_sizes(unused void **state)
 	assert_int_equal(vioapic_bus_ops.read(&io, 0x10, 1), 0x20);
 	assert_int_equal(vioapic_bus_ops.read(&io, 0x10, 2), 0x20);
 	assert_int_equal(vioapic_bus_ops.read(&io, 0x10, 8), 0x170020);
+}
+
+/* Remote IRR would otherwise wait for an EOI that nobody sends. */
+static void what_no_local_apic_takes_waits(unused void **state)
+{
+	taken = false;
+	route(4, 0x8034, 7);
+	vioapic_set_pin(&io, 4, true);
+	assert_int_equal(sent, 1);
+	assert_int_equal(low(4), 0x8034);
+	taken = true;
+	vioapic_resend(&io);
+	assert_int_equal(sent, 2);
+	assert_int_equal(low(4), 0xc034);
+	vioapic_resend(&io);
+	assert_int_equal(sent, 2);
+	/* An edge does not wait. */
+	taken = false;
+	route(5, 0x35, 7);
+	vioapic_set_pin(&io, 5, true);
+	taken = true;
+	vioapic_resend(&io);
+	assert_int_equal(sent, 3);
 }
 
 static void an_edge_is_sent_once(unused void **state)
@@ -328,6 +355,7 @@ int main(void)
 		cmocka_unit_test_setup(register_masks, setup),
 		cmocka_unit_test_setup(select_has_eight_bits, setup),
 		cmocka_unit_test_setup(odd_offsets_and_sizes, setup),
+		cmocka_unit_test_setup(what_no_local_apic_takes_waits, setup),
 		cmocka_unit_test_setup(an_edge_is_sent_once, setup),
 		cmocka_unit_test_setup(a_masked_edge_is_lost, setup),
 		cmocka_unit_test_setup(a_level_waits_for_its_eoi, setup),

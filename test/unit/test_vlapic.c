@@ -45,7 +45,7 @@ enum {
 
 static struct {
 	u64 ticks;
-	unsigned notified, nmi, init, sipi, sent, eoi;
+	unsigned notified, nmi, init, sipi, sent, eoi, enabled;
 	u8 sipi_vector, eoi_vector;
 	struct apic_msg msg;
 	bool exclude_self;
@@ -91,6 +91,11 @@ static void on_eoi(unused void *ctx, u8 vector)
 	seen.eoi_vector = vector;
 }
 
+static void on_enabled(unused void *ctx)
+{
+	seen.enabled++;
+}
+
 static u64 guest_tsc(unused void *ctx)
 {
 	return seen.ticks;
@@ -108,6 +113,7 @@ static const struct vlapic_ops ops = {
 	.sipi = on_sipi,
 	.send = on_send,
 	.eoi = on_eoi,
+	.enabled = on_enabled,
 	.guest_tsc = guest_tsc,
 	.tsc_to_ticks = tsc_to_ticks,
 };

@@ -51,8 +51,13 @@ static u64 tsc_to_ticks(unused void *ctx, u64 tsc)
 	return tsc + behind;
 }
 
+static void on_enabled(unused void *ctx)
+{
+}
+
 static const struct vlapic_ops ops = {
 	.notify = on_notify,
+	.enabled = on_enabled,
 	.guest_tsc = guest_tsc,
 	.tsc_to_ticks = tsc_to_ticks,
 };

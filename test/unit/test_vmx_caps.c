@@ -23,6 +23,7 @@ struct cpu {
 	struct vmx_model model;
 	bool vmx;
 	u32 max_extended;
+	u32 signature;
 };
 
 static bool cpu_rdmsr(void *ctx, u32 msr, u64 *value)
@@ -47,8 +48,10 @@ static void cpu_cpuid(void *ctx, u32 leaf, u32 subleaf, u32 out[4])
 
 	(void)subleaf;
 	memset(out, 0, 4 * sizeof(u32));
-	if (leaf == 1 && cpu->vmx)
-		out[CPUID_ECX] = CPUID1C_VMX;
+	if (leaf == 1) {
+		out[CPUID_EAX] = cpu->signature;
+		out[CPUID_ECX] = cpu->vmx ? CPUID1C_VMX : 0;
+	}
 	if (leaf == 0x80000000)
 		out[CPUID_EAX] = cpu->max_extended;
 	if (leaf == 0x80000001)
@@ -253,6 +256,29 @@ static void test_optional_controls(void **state)
 	assert_false(caps.control[VMX_PROC2] & (PROC2_VPID | PROC2_WBINVD | PROC2_RDTSCP));
 }
 
+/* Errata "VMX-Preemption Timer Does Not Count Down at the Rate Specified". */
+static void test_broken_timer(void **state)
+{
+	static const struct {
+		u32 signature;
+		bool works;
+	} rows[] = {
+		{0x306d4, true},  {0x206a7, true},   {0x306a9, true},  {0x306a8, false},
+		{0x20652, false}, {0x23652, false},  {0x106e5, false}, {0x206e6, false},
+		{0x106a4, false}, {0x10206e6, true},
+	};
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct cpu cpu = cpu_of("broadwell_ult");
+
+		cpu.signature = rows[i].signature;
+		assert_int_equal(probe(&cpu), 0);
+		assert_int_equal(!!(caps.control[VMX_PIN] & PIN_TIMER), rows[i].works);
+	}
+}
+
 static void test_ept_capabilities(void **state)
 {
 	static const struct {
@@ -424,6 +450,7 @@ int main(void)
 		cmocka_unit_test(test_feature_control),
 		cmocka_unit_test(test_each_must),
 		cmocka_unit_test(test_optional_controls),
+		cmocka_unit_test(test_broken_timer),
 		cmocka_unit_test(test_ept_capabilities),
 		cmocka_unit_test(test_without_true_controls),
 		cmocka_unit_test(test_odd_values),

@@ -138,9 +138,9 @@ static void test_npf(void **state)
 	e = decode((struct vmx_raw){.reason = 48, .qualification = 0x81, .gpa = 0x1000});
 	assert_int_equal(e.npf.access, NPF_READ);
 	assert_true(e.npf.table_walk);
-	/* No linear address (PDPTE load): not a walk to a final access. */
+	/* No linear address: a PDPTE load. */
 	e = decode((struct vmx_raw){.reason = 48, .qualification = 0x1, .gpa = 0x1000});
-	assert_false(e.npf.table_walk);
+	assert_true(e.npf.table_walk);
 	e = decode((struct vmx_raw){.reason = 48, .qualification = 0x3c | 0x180, .gpa = ~0ULL});
 	assert_int_equal(e.npf.access, NPF_EXEC);
 	e = decode((struct vmx_raw){.reason = 49, .gpa = 0x5000});

@@ -9,8 +9,9 @@
  * Lowest priority goes to one of the CPUs addressed; the SDM leaves which to the platform where priorities tie. The one that
  * already has the fewest interrupts in service is not worth looking for: the first.
  */
-void apic_bus_deliver(struct vm *vm, const struct apic_msg *msg, const struct vlapic *except)
+bool apic_bus_deliver(struct vm *vm, const struct apic_msg *msg, const struct vlapic *except)
 {
+	bool taken = false;
 	unsigned i;
 
 	for (i = 0; i < vm->cpus; i++) {
@@ -18,13 +19,14 @@ void apic_bus_deliver(struct vm *vm, const struct apic_msg *msg, const struct vl
 
 		if (l == except || !vlapic_matches(l, msg))
 			continue;
-		vlapic_deliver(l, msg);
-		if (msg->mode == APIC_LOWEST)
-			return;
+		taken |= vlapic_deliver(l, msg);
+		if (msg->mode == APIC_LOWEST && taken)
+			break;
 	}
+	return taken;
 }
 
-void apic_bus_send(void *vm, const struct apic_msg *msg)
+bool apic_bus_send(void *vm, const struct apic_msg *msg)
 {
-	apic_bus_deliver(vm, msg, NULL);
+	return apic_bus_deliver(vm, msg, NULL);
 }

@@ -123,8 +123,8 @@ void kvmclock_update(
 bool kvmclock_read(struct vcpu *v, u32 msr, u64 *value) must_check;
 bool kvmclock_write(struct vcpu *v, u32 msr, u64 value) must_check;
 
-/* apic_bus.c: interrupt messages between I/O APIC, local APICs. */
-void apic_bus_send(void *vm, const struct apic_msg *msg); /* as struct vioapic's send() */
-void apic_bus_deliver(struct vm *vm, const struct apic_msg *msg, const struct vlapic *except);
+/* apic_bus.c: interrupt messages between I/O APIC, local APICs. True: somebody takes it. */
+bool apic_bus_send(void *vm, const struct apic_msg *msg); /* as struct vioapic's send() */
+bool apic_bus_deliver(struct vm *vm, const struct apic_msg *msg, const struct vlapic *except);
 
 #endif

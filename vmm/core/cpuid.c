@@ -27,6 +27,9 @@ typedef void cpuid_build_fn(const struct vm *vm, struct cpuid_entry *e);
 #define ALL         0xffffffffu
 #define ANY_SUBLEAF 0xffffffffu
 
+/* There on old CPUs too, whose leaves end before it: without ARAT a kernel looks for a PIT to wake it from idling. */
+#define LEAF_POWER 6u
+
 struct cpuid_row {
 	u32 leaf, subleaf;
 	u32 mask[4];
@@ -64,7 +67,7 @@ struct cpuid_row {
 
 static void build_max_basic(unused const struct vm *vm, struct cpuid_entry *e)
 {
-	e->reg[CPUID_EAX] = MIN(e->reg[CPUID_EAX], 0xdu);
+	e->reg[CPUID_EAX] = MAX(MIN(e->reg[CPUID_EAX], 0xdu), LEAF_POWER);
 }
 
 static void build_max_extended(unused const struct vm *vm, struct cpuid_entry *e)
@@ -75,6 +78,11 @@ static void build_max_extended(unused const struct vm *vm, struct cpuid_entry *e
 /* EBX: brand and CLFLUSH line are the CPU's; one logical processor, APIC ID 0. */
 static void build_features(unused const struct vm *vm, struct cpuid_entry *e)
 {
+	u32 xsave[4];
+
+	host_cpuid(0xd, 0, xsave);
+	if (!xsave[CPUID_EAX]) /* limited by the firmware: XSAVE without the leaf that describes it */
+		e->reg[CPUID_ECX] &= ~(u32)CPUID1C_XSAVE;
 	e->reg[CPUID_EBX] = (e->reg[CPUID_EBX] & 0xffff) | 1u << 16;
 	if (!(e->reg[CPUID_ECX] & CPUID1C_XSAVE))
 		e->reg[CPUID_ECX] &= ~(u32)(BIT(28) | BIT(29) | BIT(12));
@@ -143,7 +151,7 @@ static const struct cpuid_row cpuid_rows[] = {
 	{0x4, 1, {ALL, ALL, ALL, ALL}, {0}, FIX_NONE, build_caches},
 	{0x4, 2, {ALL, ALL, ALL, ALL}, {0}, FIX_NONE, build_caches},
 	{0x4, 3, {ALL, ALL, ALL, ALL}, {0}, FIX_NONE, build_caches},
-	{0x6, ANY_SUBLEAF, {0}, {BIT(2) /* ARAT */, 0, 0, 0}, FIX_NONE, NULL},
+	{LEAF_POWER, ANY_SUBLEAF, {0}, {BIT(2) /* ARAT */, 0, 0, 0}, FIX_NONE, NULL},
 	{0x7,
 	 0,
 	 {0, L7_EBX, L7_ECX, L7_EDX},
@@ -176,7 +184,7 @@ static const struct cpuid_row cpuid_rows[] = {
 	{0x80000004, ANY_SUBLEAF, {ALL, ALL, ALL, ALL}, {0}, FIX_NONE, NULL},
 	{0x80000005, ANY_SUBLEAF, {ALL, ALL, ALL, ALL}, {0}, FIX_NONE, NULL},
 	{0x80000006, ANY_SUBLEAF, {ALL, ALL, ALL, ALL}, {0}, FIX_NONE, NULL},
-	{0x80000007, ANY_SUBLEAF, {0, 0, 0, BIT(8) /* invariant TSC */}, {0}, FIX_NONE, NULL},
+	{0x80000007, ANY_SUBLEAF, {0, 0, 0, CPUIDX7D_INVARIANT_TSC}, {0}, FIX_NONE, NULL},
 	{0x80000008, ANY_SUBLEAF, {0xffff, 0, 0, 0}, {0}, FIX_NONE, build_address_sizes},
 	{0x80000019, ANY_SUBLEAF, {ALL, ALL, 0, 0}, {0}, FIX_NONE, NULL},
 	{0x8000001a, ANY_SUBLEAF, {ALL, 0, 0, 0}, {0}, FIX_NONE, NULL},
@@ -310,7 +318,8 @@ int cpuid_build(struct vm *vm)
 		struct cpuid_entry *e = &vm->cpuid[vm->cpuid_count];
 		bool hypervisor = row->leaf >> 16 == 0x4000;
 
-		if (!hypervisor && row->leaf > (row->leaf & BIT(31) ? max_extended : max_basic))
+		if (!hypervisor && row->leaf != LEAF_POWER &&
+		    row->leaf > (row->leaf & BIT(31) ? max_extended : max_basic))
 			continue;
 		*e = (struct cpuid_entry){.leaf = row->leaf,
 					  .subleaf = row->subleaf == ANY_SUBLEAF ? 0 : row->subleaf,

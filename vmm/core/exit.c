@@ -140,8 +140,13 @@ const char *exit_kind_name(u32 kind)
 	return kind < EXIT_KINDS ? exit_rows[kind].name : "out of range";
 }
 
+/* The delivery of an event was interrupted. If it was that of an exception before which another event stood back, that one goes back to its source. */
 void exit_keep_vectoring(struct vcpu *v, const struct vm_exit *e)
 {
+	if (v->reinject_deferred && v->reinject.type == EVENT_NMI)
+		v->nmi_pending = true;
+	else if (v->reinject_deferred && v->reinject.type == EVENT_EXT_INTR)
+		vlapic_unaccept(&v->lapic, v->reinject.vector);
 	v->reinject = e->vectoring;
 	v->reinject_deferred = false;
 	vcpu_request(v, REQ_EVENT);
@@ -160,4 +165,11 @@ void exit_log_counts(struct vcpu *v)
 		if (v->exits[kind])
 			log_debug("exits: %s.%u %s %llu", v->vm->name, v->id, exit_rows[kind].name,
 				  (unsigned long long)v->exits[kind]);
+	log_debug(
+		"refused: %s.%u ports %llu (last %#llx), MMIO %llu (last %#llx), MSRs %llu (last %#x)",
+		v->vm->name, v->id, (unsigned long long)v->vm->pio.unclaimed,
+		(unsigned long long)v->vm->pio.unclaimed_last,
+		(unsigned long long)v->vm->mmio.unclaimed,
+		(unsigned long long)v->vm->mmio.unclaimed_last, (unsigned long long)v->refused_msrs,
+		v->refused_msr_last);
 }

@@ -51,11 +51,19 @@ static s64 console_copy(struct vcpu *v, gva_t va, u64 len, bool stop_at_nul)
 	return (s64)done;
 }
 
+/* Outside 64-bit code the upper halves of registers are not the caller's. */
+static u64 argument_mask(struct vcpu *v)
+{
+	return vcpu_mode(v) == EMUL_MODE64 ? ~0ULL : 0xffffffff;
+}
+
 static s64 hypercall_console_write(struct vcpu *v)
 {
-	if (v->gpr[GPR_RSI] > CONSOLE_WRITE_MAX)
+	u64 mask = argument_mask(v);
+
+	if ((v->gpr[GPR_RSI] & mask) > CONSOLE_WRITE_MAX)
 		return -HV_E2BIG;
-	return console_copy(v, v->gpr[GPR_RDI], v->gpr[GPR_RSI], false);
+	return console_copy(v, v->gpr[GPR_RDI] & mask, v->gpr[GPR_RSI] & mask, false);
 }
 
 static bool console_enabled(const struct vm *vm)
@@ -85,7 +93,10 @@ static s64 hypercall_call(struct vcpu *v)
  */
 static void hypercall_compat(struct vcpu *v)
 {
-	(void)console_copy(v, v->gpr[GPR_RAX], MIN(v->gpr[GPR_RBX], (u64)CONSOLE_WRITE_MAX), true);
+	u64 mask = argument_mask(v);
+
+	(void)console_copy(v, v->gpr[GPR_RAX] & mask,
+			   MIN(v->gpr[GPR_RBX] & mask, (u64)CONSOLE_WRITE_MAX), true);
 }
 
 enum next exit_hypercall(struct vcpu *v, unused struct vm_exit *e)

@@ -87,18 +87,12 @@ static bool write_lapic(struct vcpu *v, u32 msr, u64 value)
 	return ok;
 }
 
-/* Locked, with VMX and SMX off: what a PC's firmware leaves where virtualisation is not offered. */
-static bool read_feature_control(unused struct vcpu *v, unused u32 msr, u64 *value)
-{
-	*value = FEATURE_CONTROL_LOCK;
-	return true;
-}
-
+/* AuthenticAMD and HygonGenuine. */
 static bool is_amd(const struct vcpu *v)
 {
 	const struct cpuid_entry *e = cpuid_find(v->vm, 0, 0);
 
-	return e && e->reg[CPUID_ECX] == 0x444d4163; /* "cAMD" */
+	return e && (e->reg[CPUID_ECX] == 0x444d4163 || e->reg[CPUID_ECX] == 0x656e6975);
 }
 
 /* Intel's; on AMD it is reserved. */
@@ -111,6 +105,13 @@ static bool read_misc_enable(struct vcpu *v, unused u32 msr, u64 *value)
 static bool write_misc_enable(struct vcpu *v, unused u32 msr, u64 value)
 {
 	v->misc_enable = value;
+	return !is_amd(v);
+}
+
+/* Locked, with VMX and SMX off: what a PC's firmware leaves where virtualisation is not offered. */
+static bool read_feature_control(struct vcpu *v, unused u32 msr, u64 *value)
+{
+	*value = FEATURE_CONTROL_LOCK;
 	return !is_amd(v);
 }
 
@@ -162,10 +163,37 @@ static bool write_tsc_aux(struct vcpu *v, unused u32 msr, u64 value)
 	return true;
 }
 
+/*
+ * LBR and BTF exist without a CPUID bit that announces them, and kernels write BTF when a debugger asks for a step over a block.
+ * Kept, without effect: it becomes a step over an instruction.
+ */
+static bool read_debugctl(struct vcpu *v, unused u32 msr, u64 *value)
+{
+	*value = v->debugctl;
+	return true;
+}
+
+static bool write_debugctl(struct vcpu *v, unused u32 msr, u64 value)
+{
+	if (value & ~(u64)(DEBUGCTL_LBR | DEBUGCTL_BTF))
+		return false;
+	v->debugctl = value;
+	return true;
+}
+
 /* AMD's registers that every kernel reads without a CPUID bit that announces them. */
 static bool read_amd_zero(struct vcpu *v, unused u32 msr, u64 *value)
 {
 	*value = 0;
+	return is_amd(v);
+}
+
+/* A kernel that finds an invariant TSC wants to read here that it counts at the P0 frequency. */
+static bool read_hwcr(struct vcpu *v, unused u32 msr, u64 *value)
+{
+	const struct cpuid_entry *e = cpuid_find(v->vm, 0x80000007, 0);
+
+	*value = e && e->reg[CPUID_EDX] & CPUIDX7D_INVARIANT_TSC ? HWCR_TSC_FREQ_SEL : 0;
 	return is_amd(v);
 }
 
@@ -192,7 +220,7 @@ static const struct msr_row msr_rows[] = {
 	{MSR_MCG_CAP, MSR_MCG_CAP, read_zero, NULL},
 	{MSR_MCG_STATUS, MSR_MCG_STATUS, read_zero, write_zero_only},
 	{MSR_MISC_ENABLE, MSR_MISC_ENABLE, read_misc_enable, write_misc_enable},
-	{MSR_DEBUGCTL, MSR_DEBUGCTL, read_zero, write_zero_only},
+	{MSR_DEBUGCTL, MSR_DEBUGCTL, read_debugctl, write_debugctl},
 	{MSR_MTRR_PHYSBASE0, MSR_MTRR_PHYSBASE0 + 2 * VMTRR_VARIABLE - 1, mtrr_read, mtrr_write},
 	{MSR_MTRR_FIX64K, MSR_MTRR_FIX64K, mtrr_read, mtrr_write},
 	{MSR_MTRR_FIX16K_0, MSR_MTRR_FIX16K_1, mtrr_read, mtrr_write},
@@ -203,7 +231,7 @@ static const struct msr_row msr_rows[] = {
 	{MSR_EFER, MSR_EFER, read_efer, write_efer},
 	{MSR_TSC_AUX, MSR_TSC_AUX, read_tsc_aux, write_tsc_aux},
 	{MSR_SYSCFG, MSR_SYSCFG, read_amd_zero, write_amd_ignore},
-	{MSR_HWCR, MSR_HWCR, read_amd_zero, write_amd_ignore},
+	{MSR_HWCR, MSR_HWCR, read_hwcr, write_amd_ignore},
 	{MSR_NB_CFG, MSR_NB_CFG, read_amd_zero, write_amd_ignore},
 	{MSR_INT_PENDING, MSR_INT_PENDING, read_amd_zero, write_amd_ignore},
 };
@@ -233,16 +261,22 @@ static const struct msr_row *msr_find(u32 msr)
 	return NULL;
 }
 
+static enum next refuse(struct vcpu *v)
+{
+	v->refused_msrs++;
+	v->refused_msr_last = (u32)v->gpr[GPR_RCX];
+	vcpu_raise_error(v, VEC_GP, 0);
+	return NEXT_RESUME;
+}
+
 /* The privilege check comes before the exit (SDM vol. 3 "Relative Priority of Faults and VM Exits"; APM the same). */
 enum next exit_rdmsr(struct vcpu *v, unused struct vm_exit *e)
 {
 	const struct msr_row *row = msr_find((u32)v->gpr[GPR_RCX]);
 	u64 value;
 
-	if (!row || !row->read || !row->read(v, (u32)v->gpr[GPR_RCX], &value)) {
-		vcpu_raise_error(v, VEC_GP, 0);
-		return NEXT_RESUME;
-	}
+	if (!row || !row->read || !row->read(v, (u32)v->gpr[GPR_RCX], &value))
+		return refuse(v);
 	v->gpr[GPR_RAX] = (u32)value;
 	v->gpr[GPR_RDX] = value >> 32;
 	return NEXT_ADVANCE;
@@ -253,10 +287,8 @@ enum next exit_wrmsr(struct vcpu *v, unused struct vm_exit *e)
 	const struct msr_row *row = msr_find((u32)v->gpr[GPR_RCX]);
 	u64 value = (u32)v->gpr[GPR_RAX] | v->gpr[GPR_RDX] << 32;
 
-	if (!row || !row->write || !row->write(v, (u32)v->gpr[GPR_RCX], value)) {
-		vcpu_raise_error(v, VEC_GP, 0);
-		return NEXT_RESUME;
-	}
+	if (!row || !row->write || !row->write(v, (u32)v->gpr[GPR_RCX], value))
+		return refuse(v);
 	return NEXT_ADVANCE;
 }
 
@@ -264,6 +296,7 @@ void msr_reset(struct vcpu *v)
 {
 	v->tsc_adjust = 0;
 	v->misc_enable = MISC_ENABLE_FAST_STRING;
+	v->debugctl = 0;
 	v->kvmclock = (struct kvmclock){0};
 	mtrr_reset(&v->mtrr);
 }

@@ -108,12 +108,17 @@ static void lapic_sipi(unused void *ctx, unused u8 vector)
 static void lapic_send(void *ctx, struct vlapic *from, const struct apic_msg *msg,
 		       bool exclude_self)
 {
-	apic_bus_deliver(((struct vcpu *)ctx)->vm, msg, exclude_self ? from : NULL);
+	(void)apic_bus_deliver(((struct vcpu *)ctx)->vm, msg, exclude_self ? from : NULL);
 }
 
 static void lapic_eoi(void *ctx, u8 vector)
 {
 	vioapic_eoi(&((struct vcpu *)ctx)->vm->ioapic, vector);
+}
+
+static void lapic_enabled(void *ctx)
+{
+	vioapic_resend(&((struct vcpu *)ctx)->vm->ioapic);
 }
 
 static u64 lapic_guest_tsc(void *ctx)
@@ -133,6 +138,7 @@ static const struct vlapic_ops lapic_ops = {
 	.sipi = lapic_sipi,
 	.send = lapic_send,
 	.eoi = lapic_eoi,
+	.enabled = lapic_enabled,
 	.guest_tsc = lapic_guest_tsc,
 	.tsc_to_ticks = lapic_tsc_to_ticks,
 };

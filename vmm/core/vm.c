@@ -70,7 +70,7 @@ static int create_memory(struct vm *vm, u64 mem, struct load_error *why)
 		ret = gmem_add(&vm->gmem, MACHINE_HIGH_BASE, vm->machine.mem_high);
 	if (ret) {
 		fmt_s(why->text, sizeof(why->text),
-		      "the guest is to have %llu MiB of memory, and %llu MiB are free: choose a smaller mem=, or add memory",
+		      "the guest is to have %llu MiB of memory, and of the %llu MiB that are free no piece is as large: choose a smaller mem=, or add memory",
 		      (unsigned long long)(mem >> 20),
 		      (unsigned long long)(host_mem_free_bytes() >> 20));
 		destroy_memory(vm);
@@ -140,8 +140,11 @@ int vm_create(struct vm *vm, const struct vm_params *p, struct load_error *why)
 	if (ret)
 		return ret;
 	ret = cpuid_build(vm);
-	if (ret)
+	if (ret) {
+		fmt_s(why->text, sizeof(why->text),
+		      "this CPU's CPUID has no leaf 1: no guest can do without");
 		goto fail_memory;
+	}
 	vm->cr4_allowed = cr4_allowed(vm);
 	ret = create_vcpus(vm);
 	if (ret)
@@ -188,6 +191,8 @@ int vm_boot(struct vm *vm, struct load_error *why)
 	ret = load_acpi(&vm->gmem, &vm->machine);
 	if (!ret)
 		ret = load_mptable(&vm->gmem, &vm->machine);
+	if (!ret)
+		ret = load_reset_vector(&vm->gmem);
 	if (!ret)
 		ret = load_bzimage(&vm->gmem, &vm->machine, &vm->image, &entry, why);
 	if (ret)

@@ -53,10 +53,11 @@ static void send(struct vioapic *io, unsigned pin)
 
 	if (msg.dest == 0xff)
 		msg.dest = ~0U; /* all, in whichever mode a local APIC is */
-	/* Before it is sent: the EOI may come back from inside. */
+	/* "Remote IRR": set when a local APIC accepts it. Before it is sent, because the EOI may come back from inside. */
 	if (msg.level)
 		io->redir[pin] |= REDIR_REMOTE_IRR;
-	io->send(io->ctx, &msg);
+	if (!io->send(io->ctx, &msg))
+		io->redir[pin] &= ~REDIR_REMOTE_IRR;
 }
 
 /* A level-triggered line that is asserted, not masked, and not in service at a local APIC. */
@@ -92,6 +93,14 @@ void vioapic_set_pin(void *vioapic, unsigned pin, bool level)
 		send_level(io, pin);
 	else if (!(io->redir[pin] & REDIR_MASKED))
 		send(io, pin);
+}
+
+void vioapic_resend(struct vioapic *io)
+{
+	unsigned pin;
+
+	for (pin = 0; pin < VIOAPIC_PINS; pin++)
+		send_level(io, pin);
 }
 
 bool vioapic_sends_nmi(const struct vioapic *io)
@@ -219,7 +228,7 @@ void vioapic_reset(struct vioapic *io)
 		io->redir[pin] = REDIR_MASKED;
 }
 
-void vioapic_init(struct vioapic *io, u8 id, void (*send_fn)(void *ctx, const struct apic_msg *),
+void vioapic_init(struct vioapic *io, u8 id, bool (*send_fn)(void *ctx, const struct apic_msg *),
 		  void *ctx)
 {
 	*io = (struct vioapic){.reset_id = id, .send = send_fn, .ctx = ctx};

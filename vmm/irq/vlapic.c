@@ -63,6 +63,13 @@ void vlapic_accept(struct vlapic *l, u8 vector)
 	l->pending_hint = l->irr_words != 0;
 }
 
+void vlapic_unaccept(struct vlapic *l, u8 vector)
+{
+	vector_clear(l->isr, &l->isr_words, vector);
+	vector_set(l->irr, &l->irr_words, vector);
+	l->pending_hint = true;
+}
+
 /* The processor priority fell, or IRR grew: is there something to deliver now? */
 static void reconsider(struct vlapic *l)
 {
@@ -73,25 +80,26 @@ static void reconsider(struct vlapic *l)
 		l->ops->notify(l->ctx);
 }
 
-void vlapic_accept_fixed(struct vlapic *l, u8 vector, bool level)
+bool vlapic_accept_fixed(struct vlapic *l, u8 vector, bool level)
 {
 	u32 bit = 1U << (vector % 32);
 
 	if (vector < VLAPIC_VECTOR_MIN) {
 		vlapic_error(l, ESR_RECV_ILLEGAL);
-		return;
+		return false;
 	}
 	/* "Local APIC State After It Has Been Software Disabled": nothing more is accepted. */
 	if (!(l->svr & SVR_ENABLE))
-		return;
+		return false;
 	if (level)
 		l->tmr[vector / 32] |= bit;
 	else
 		l->tmr[vector / 32] &= ~bit;
 	if (l->irr[vector / 32] & bit)
-		return; /* merges with the one that waits */
+		return true; /* merges with the one that waits */
 	vector_set(l->irr, &l->irr_words, vector);
 	reconsider(l);
+	return true;
 }
 
 void vlapic_set_tpr(struct vlapic *l, u32 value)
@@ -127,11 +135,15 @@ void vlapic_eoi(struct vlapic *l)
 
 void vlapic_set_svr(struct vlapic *l, u32 value)
 {
+	bool was_enabled = l->svr & SVR_ENABLE;
 	unsigned i;
 
 	l->svr = value;
-	if (value & SVR_ENABLE)
+	if (value & SVR_ENABLE) {
+		if (!was_enabled)
+			l->ops->enabled(l->ctx);
 		return;
+	}
 	/* All LVT entries become masked and stay so; the timer goes on counting. */
 	vlapic_timer_set_lvt(l, l->lvt[VLAPIC_LVT_TIMER] | LVT_MASKED);
 	for (i = 0; i < VLAPIC_LVTS; i++)
@@ -153,33 +165,31 @@ void vlapic_lvt_raise(struct vlapic *l, enum vlapic_lvt entry)
 	u32 lvt = l->lvt[entry];
 
 	if (!(lvt & LVT_MASKED))
-		vlapic_accept_fixed(l, (u8)(lvt & LVT_VECTOR), false);
+		(void)vlapic_accept_fixed(l, (u8)(lvt & LVT_VECTOR), false);
 }
 
-void vlapic_deliver(struct vlapic *l, const struct apic_msg *msg)
+bool vlapic_deliver(struct vlapic *l, const struct apic_msg *msg)
 {
 	if (!l->hw_enabled)
-		return;
+		return false;
 	switch (msg->mode) {
 	case APIC_FIXED:
 	case APIC_LOWEST:
-		vlapic_accept_fixed(l, msg->vector, msg->level);
-		break;
+		return vlapic_accept_fixed(l, msg->vector, msg->level);
 	case APIC_NMI:
 		l->ops->nmi(l->ctx);
-		l->ops->notify(l->ctx);
 		break;
 	case APIC_INIT:
 		l->ops->init(l->ctx);
-		l->ops->notify(l->ctx);
 		break;
 	case APIC_STARTUP:
 		l->ops->sipi(l->ctx, msg->vector);
-		l->ops->notify(l->ctx);
 		break;
 	default:
-		break; /* SMI, ExtINT: the machine has neither SMM nor a PIC */
+		return false; /* SMI, ExtINT: the machine has neither SMM nor a PIC */
 	}
+	l->ops->notify(l->ctx);
+	return true;
 }
 
 void vlapic_reset_registers(struct vlapic *l)

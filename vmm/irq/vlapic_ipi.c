@@ -48,7 +48,7 @@ bool vlapic_matches(const struct vlapic *l, const struct apic_msg *msg)
 static void send_self(struct vlapic *l, const struct apic_msg *msg)
 {
 	if (msg->mode == APIC_FIXED || msg->mode == APIC_LOWEST || msg->mode == APIC_NMI)
-		vlapic_deliver(l, msg);
+		(void)vlapic_deliver(l, msg);
 }
 
 void vlapic_icr_send(struct vlapic *l, u32 low, u32 dest)
@@ -100,5 +100,5 @@ void vlapic_self_ipi(struct vlapic *l, u8 vector)
 	if (vector < VLAPIC_VECTOR_MIN)
 		vlapic_error(l, ESR_SEND_ILLEGAL);
 	else
-		vlapic_accept_fixed(l, vector, false);
+		(void)vlapic_accept_fixed(l, vector, false);
 }

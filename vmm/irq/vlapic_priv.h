@@ -74,8 +74,8 @@ void vlapic_set_tpr(struct vlapic *l, u32 value);
 void vlapic_eoi(struct vlapic *l);
 void vlapic_set_svr(struct vlapic *l, u32 value);
 void vlapic_error(struct vlapic *l, u32 bit);
-/* A fixed interrupt arrives, from wherever. */
-void vlapic_accept_fixed(struct vlapic *l, u8 vector, bool level);
+/* A fixed interrupt arrives, from wherever. False: it is not taken. */
+bool vlapic_accept_fixed(struct vlapic *l, u8 vector, bool level);
 /* The source of a local vector table entry is active: the timer, or an error. Both are hardwired to fixed delivery. */
 void vlapic_lvt_raise(struct vlapic *l, enum vlapic_lvt entry);
 void vlapic_reset_registers(struct vlapic *l);

@@ -122,12 +122,14 @@ static int check_sizes(const u8 *file, u64 size, struct bz_header *h, struct loa
 	h->payload_size = field(file, BZ_SYSSIZE, 4) * 16;
 	/* A signature may follow the payload, never stand in for a part of it. */
 	told = setup + h->payload_size;
-	if (told > size)
+	/* Counted in 16 bytes, rounded up: the last of them need not be whole (memtest86+). */
+	if (told >= size + 16)
 		return refuse(
 			why, HV_ENOEXEC,
 			"the kernel image is cut off: its header tells of %llu bytes and there are %llu; copy it again",
 			(unsigned long long)told, (unsigned long long)size);
 	h->payload = file + setup;
+	h->payload_size = MIN(h->payload_size, size - setup);
 	h->init_size = (u32)field(file, BZ_INIT_SIZE, 4);
 	if (h->payload_size <= ENTRY_64 || h->init_size < h->payload_size)
 		return refuse(
@@ -170,25 +172,15 @@ static int parse_header(const u8 *file, u64 size, struct bz_header *h, struct lo
 static int place_kernel(const struct machine *m, const struct bz_header *h, struct bz_place *p,
 			struct load_error *why)
 {
-	u64 lowest = ALIGN_UP(LAYOUT_KERNEL_MIN, (u64)h->alignment);
+	/* "pref_address": below it even a relocatable kernel moves itself there. */
+	u64 lowest = h->relocatable ? ALIGN_UP(h->pref_address, (u64)h->alignment) :
+				      h->pref_address;
 
-	if (h->init_size <= m->mem_low) {
-		u64 highest = m->mem_low - h->init_size;
-
-		if (h->pref_address <= highest &&
-		    (!h->relocatable || IS_ALIGNED(h->pref_address, (u64)h->alignment))) {
-			p->kernel = h->pref_address;
-			return 0;
-		}
-		if (h->relocatable && lowest <= highest) {
-			p->kernel = lowest;
-			return 0;
-		}
+	if (h->pref_address <= m->mem_low && h->init_size <= m->mem_low &&
+	    lowest <= m->mem_low - h->init_size) {
+		p->kernel = lowest;
+		return 0;
 	}
-	if (h->relocatable)
-		lowest = MIN(lowest, h->pref_address);
-	else
-		lowest = h->pref_address;
 	return refuse(
 		why, HV_ENOMEM,
 		"the kernel needs %llu MiB of memory from %llu MiB on, and the guest has %llu MiB: give it more with "

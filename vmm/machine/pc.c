@@ -103,8 +103,8 @@ static void power_reset_device(struct vm *vm)
 /* ---- What is not there ------------------------------------------------------------------------ */
 
 /*
- * Ports of an absent PIT, and of the speaker that gates it, read as zero: a kernel that probes them spins on all
- * ones for a hundred thousand reads, waiting for a counter to end.
+ * Ports of an absent PIT read as zero: a kernel that probes them spins on all ones for a hundred thousand reads, waiting
+ * for a counter to end.
  */
 static u64 zero_read(unused void *dev, unused u64 offset, unused unsigned size)
 {
@@ -115,13 +115,20 @@ static void zero_write(unused void *dev, unused u64 offset, unused unsigned size
 {
 }
 
+/* Bit 5 is the output of counter 2, always at its end: older kernels wait for it without a bound. */
+static u64 port61_read(unused void *dev, unused u64 offset, unused unsigned size)
+{
+	return BIT(5);
+}
+
+static const struct bus_ops port61_ops = {.read = port61_read, .write = zero_write};
 static const struct bus_ops zero_ops = {.read = zero_read, .write = zero_write};
 
 static int absent_create(struct vm *vm)
 {
 	int ret = claim(&vm->pio, 0x40, 4, &zero_ops, NULL, "no-pit");
 
-	return ret ? ret : claim(&vm->pio, 0x61, 1, &zero_ops, NULL, "no-speaker");
+	return ret ? ret : claim(&vm->pio, 0x61, 1, &port61_ops, NULL, "no-speaker");
 }
 
 const struct vm_device pc_devices[] = {

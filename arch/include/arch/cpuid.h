@@ -53,6 +53,8 @@ enum { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 #define CPUIDX1D_1GB     BIT(26)
 #define CPUIDX1D_RDTSCP  BIT(27)
 #define CPUIDX1D_LM      BIT(29)
+/* Leaf 0x80000007 EDX */
+#define CPUIDX7D_INVARIANT_TSC BIT(8)
 /* Leaf 0x8000000a EDX */
 #define CPUIDSVM_NPT         BIT(0)
 #define CPUIDSVM_NRIPS       BIT(3)

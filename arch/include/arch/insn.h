@@ -90,12 +90,6 @@ static inline u64 read_rflags(void)
 	__asm__ volatile("pushfq; popq %0" : "=r"(v) : : "memory");
 	return v;
 }
-static inline u64 read_rbp(void)
-{
-	u64 v;
-	__asm__ volatile("mov %%rbp, %0" : "=r"(v));
-	return v;
-}
 static inline u64 read_rsp(void)
 {
 	u64 v;

@@ -28,7 +28,10 @@
 #define MSR_MCG_STATUS          0x17a
 #define MSR_MISC_ENABLE         0x1a0
 #define MISC_ENABLE_FAST_STRING BIT(0)
+#define MISC_ENABLE_LIMIT_CPUID BIT(22)
 #define MSR_DEBUGCTL            0x1d9
+#define DEBUGCTL_LBR            BIT(0)
+#define DEBUGCTL_BTF            BIT(1)
 #define MSR_MTRR_PHYSBASE0      0x200
 #define MSR_MTRR_FIX64K         0x250
 #define MSR_MTRR_FIX16K_0       0x258
@@ -70,6 +73,7 @@
 #define MSR_TSC_AUX             0xc0000103
 #define MSR_SYSCFG              0xc0010010
 #define MSR_HWCR                0xc0010015
+#define HWCR_TSC_FREQ_SEL       BIT(24)
 #define MSR_NB_CFG              0xc001001f
 #define MSR_INT_PENDING         0xc0010055 /* "Interrupt Pending": zero, no erratum 400 */
 #define MSR_DC_CFG              0xc0011022

@@ -52,7 +52,7 @@ void host_idle(void);
 void host_irq_service(u8 vector);
 /* Makes CPU `cpu` leave guest mode or host_idle(). */
 void host_kick(unsigned cpu);
-/* The real CPU's CPUID; out = eax, ebx, ecx, edx. */
+/* The real CPU's CPUID; out = eax, ebx, ecx, edx: all zero for a leaf beyond the CPU's highest. */
 void host_cpuid(u32 leaf, u32 subleaf, u32 out[4]);
 
 /* ---- Console ------------------------------------------------------------------------------ */

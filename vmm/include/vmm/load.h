@@ -46,5 +46,7 @@ bool load_is_bzimage(const u8 *kernel, u64 size);
 /* The machine's tables, into its memory: MP table and ACPI; the rsdp's address is m->rsdp. */
 int load_mptable(struct gmem *g, const struct machine *m) must_check;
 int load_acpi(struct gmem *g, const struct machine *m) must_check;
+/* Code at FFFF:0000 that resets the machine. */
+int load_reset_vector(struct gmem *g) must_check;
 
 #endif

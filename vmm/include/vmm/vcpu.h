@@ -78,6 +78,9 @@ struct vcpu {
 	u64 tsc_offset;
 	u64 tsc_adjust;
 	u64 misc_enable;
+	u64 debugctl;
+	u64 refused_msrs; /* accesses that raised #GP */
+	u32 refused_msr_last;
 	struct vmtrr mtrr;
 	u64 timer_armed; /* what the host timer was last set to for this vcpu */
 	struct kvmclock kvmclock;

@@ -17,11 +17,11 @@ struct vioapic {
 	u32 select;
 	u64 redir[VIOAPIC_PINS];
 	u32 level; /* a bit per pin: the line is asserted */
-	void (*send)(void *ctx, const struct apic_msg *msg);
+	bool (*send)(void *ctx, const struct apic_msg *msg); /* false: no local APIC takes it */
 	void *ctx;
 };
 
-void vioapic_init(struct vioapic *io, u8 id, void (*send)(void *ctx, const struct apic_msg *),
+void vioapic_init(struct vioapic *io, u8 id, bool (*send)(void *ctx, const struct apic_msg *),
 		  void *ctx);
 void vioapic_reset(struct vioapic *io);
 extern const struct bus_ops vioapic_bus_ops; /* dev = struct vioapic */
@@ -30,5 +30,7 @@ void vioapic_set_pin(void *vioapic, unsigned pin, bool level);
 /* Is there a pin, not masked, that is delivered as an NMI? */
 bool vioapic_sends_nmi(const struct vioapic *io);
 void vioapic_eoi(struct vioapic *io, u8 vector);
+/* A local APIC takes interrupts that took none before: level-triggered ones that wait are sent again. */
+void vioapic_resend(struct vioapic *io);
 
 #endif

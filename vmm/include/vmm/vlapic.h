@@ -27,6 +27,8 @@ struct vlapic_ops {
 	void (*send)(void *ctx, struct vlapic *from, const struct apic_msg *msg, bool exclude_self);
 	/* EOI of a level-triggered vector: to the I/O APICs. */
 	void (*eoi)(void *ctx, u8 vector);
+	/* It takes interrupts again: level-triggered ones that it did not take are to be sent anew. */
+	void (*enabled)(void *ctx);
 	/* Host ticks to guest TSC and back: deadline values are in guest TSC. */
 	u64 (*guest_tsc)(void *ctx);                   /* now */
 	u64 (*tsc_to_ticks)(void *ctx, u64 guest_tsc); /* absolute */
@@ -94,9 +96,12 @@ void vlapic_cr8_set(struct vlapic *l, u64 value);
 int vlapic_pending(struct vlapic *l);
 /* It is being delivered: IRR -> ISR. */
 void vlapic_accept(struct vlapic *l, u8 vector);
+/* Its delivery did not come about, and something else goes first: ISR -> IRR. */
+void vlapic_unaccept(struct vlapic *l, u8 vector);
 
 /* Does the message address this APIC? (physical/logical, flat/cluster, xAPIC/x2APIC, broadcast) */
 bool vlapic_matches(const struct vlapic *l, const struct apic_msg *msg);
-void vlapic_deliver(struct vlapic *l, const struct apic_msg *msg);
+/* False: it is not taken (the APIC is disabled, the vector illegal, the mode unknown here). */
+bool vlapic_deliver(struct vlapic *l, const struct apic_msg *msg);
 
 #endif
