@@ -31,7 +31,7 @@ def virt(w):
     disk = os.path.join(w.folder, "disk.img")
     w.run("/sbin/mke2fs", "-q", "-t", "ext4", "-d", os.path.join(w.folder, "files"), disk, "8M")
     typed = "mount /dev/vda /mnt && cat /mnt/greeting; ip addr show eth0; echo by hvc >/dev/hvc0; head -c 4 /dev/hwrng | wc -c; poweroff -f\n"
-    text = w.boot("virt", r"^virt: 2 CPUs, disks: vda, network: eth0$", "# $", cpus=2, typed=typed, ends=True, arguments=(
+    text = w.boot("virt", r"^virt: 2 CPUs, disks: vda, network: eth0$", r"^havoc:/root# ", cpus=2, typed=typed, ends=True, arguments=(
         "-drive", "if=none,id=d,format=raw,file=" + disk, "-device", "virtio-blk-pci,drive=d", "-device", "virtio-serial-pci",
         "-chardev", "file,id=c,path=" + os.path.join(w.folder, "hvc0.txt"), "-device", "virtconsole,chardev=c"))
     check("from the disk\n" in text, "the disk cannot be read")
