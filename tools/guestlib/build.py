@@ -182,7 +182,7 @@ class Guest:
             tree = self.initramfs(initramfs)
             cache = kernel.prepare_cache()
             linux = source.find(cache, self.inputs.path("LINUX_SRC"), self.inputs.get("LINUX_VERSION"))
-            result = kernel.Builder(linux, cache).provide(wishes, full, initramfs if embed == "1" else None, self.out)
+            result = kernel.Builder(linux, cache, "own" if full else catalogue.family(self.image)).provide(wishes, full, initramfs if embed == "1" else None, self.out)
             if embed == "1":
                 write_file(os.path.join(self.out, "initramfs.cpio.gz"), "")
             if not kernel.is_made(self.out, result.key):

@@ -38,6 +38,11 @@ def part(name, what, default=""):
     return read_text(path).strip() if os.path.isfile(path) else default
 
 
+def family(name):
+    """A word for the set of an image's fragments."""
+    return "-".join(part(name, "kernel", "tiny").split())
+
+
 def fragments(name):
     where = os.path.join(folder(name), "kernel")
     found = []

@@ -5,7 +5,7 @@ The cache, ${XDG_CACHE_HOME:-~/.cache}/havoc:
   deb/             packages as fetched, verified; Linux's goes when it is unpacked
   src/NAME/        Linux, unpacked
   config/KEY       the whole .config that a wish came to, KEY being a hash of wish, source and compiler
-  objects/NAME/    the objects of what was built last from a source: the next build goes on from them
+  objects/NAME/    the objects of what was built last of a source and set of fragments: the next build goes on from them
   kernel/KEY/      finished: bzImage, vmlinux, config. KEY is a hash of the whole .config, source, compiler, procedure
   ccache/ log/     what they say
 
@@ -69,12 +69,14 @@ class Kernel:
 
 
 class Builder:
-    def __init__(self, source, cache):
+    """`family`: a word for configurations that share one tree of objects, because they differ in little."""
+
+    def __init__(self, source, cache, family):
         self.source = source
         self.cache = cache
         self.compilers = compiler_id()
-        self.build = os.path.join(cache, "objects", re.sub(r"[^\w.-]", "_", source.name) + ("" if source.id == source.name
-                                                         else "-" + sha256_text(source.path)[:8]))
+        tree = "" if source.id == source.name else "-" + sha256_text(source.path)[:8]
+        self.build = os.path.join(cache, "objects", re.sub(r"[^\w.-]", "_", f"{source.name}{tree}-{family}"))
 
     def kbuild(self, what, log, build, *arguments, total=None):
         """Nothing of the caller's environment but what finds the tools; fixed names and dates, so that two builds give the
