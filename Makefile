@@ -12,24 +12,33 @@ SHELL := /bin/sh
 
 include mk/config.mk
 include mk/rules.mk
+include mk/guest.mk
 include mk/metal.mk
 include mk/host.mk
-include mk/guest.mk
 include mk/iso.mk
 -include mk/test.mk
 
-.PHONY: all guest iso run test check bench usb doctor setup clean help
+.PHONY: all guest iso run try test check bench usb doctor setup clean help
 
 all: $(BUILD)/havoc.elf $(BUILD)/havoc-bare.elf $(METAL)/vmm.a ## build the hypervisor, with and without a guest inside
 
-guest: $(GUEST_FILES) ## build the guest IMAGE: kernel and initramfs, in build/guest/IMAGE
+# `make guest help` asks about guests (mk/guest.mk), and builds none.
+ifneq ($(and $(filter guest,$(MAKECMDGOALS)),$(filter help,$(MAKECMDGOALS))),)
+HELP := guest-help
+guest: ; @:
+else
+HELP := help-all
+guest: ## make a guest: of the catalogue, or of a program, a folder, an image (`make guest help`)
+	@tools/setup guest $(if $(OCI),oci)
+	+@$(MAKE) guest-files $(if $(GUEST_SAY),,GUEST_SAY=--say)
+endif
 
 iso: $(BUILD)/havoc.iso ## build build/havoc.iso: boots by BIOS and UEFI, from CD and USB stick
 
 # The rest is made by a second make, because what is installed now may be looked at when a makefile
 # is read.
 run: ## boot the ISO in an emulator, or in KVM where nested: says `hello` once a second
-	@tools/setup run
+	@tools/setup run $(if $(OCI),oci)
 	+@$(MAKE) iso
 	@tools/run --backend '$(BACKEND)' --firmware '$(FIRMWARE)' --cpus '$(CPUS)' --mem '$(MEM)' --iso '$(BUILD)/havoc.iso'
 
@@ -47,15 +56,24 @@ doctor: ## say what is installed, what is missing, and what the machine offers
 clean: ## remove build/ (the cache of built kernels stays: see `make doctor`)
 	rm -rf '$(BUILD)'
 
-help: ## this list
+try: ## boot the guest straight in QEMU, without the hypervisor: whose fault is it?
+	@tools/setup try $(if $(OCI),oci)
+	+@$(MAKE) guest-files
+	@tools/try --mem '$(MEM)' --cpus '$(CPUS)' '$(GUEST_OUT)'
+
+help: $(HELP) ## this list
+
+.PHONY: help-all
+help-all:
 	@echo 'Targets:'
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | awk -F '\t' '{ printf "  %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | awk -F '\t' '{ printf "  %-11s %s\n", $$1, $$2 }'
 	@echo 'Variables:'
 	@echo '  BACKEND   auto, svm (QEMU), vmx (Bochs, or KVM where nested)          [$(BACKEND)]'
 	@echo '  FIRMWARE  bios, uefi                                                  [$(FIRMWARE)]'
 	@echo '  CPUS      CPUs of the emulated machine                                 [$(CPUS)]'
 	@echo '  MEM       memory of the emulated machine: 512M, 4G                    [$(MEM)]'
-	@echo '  IMAGE     the guest: $(GUEST_IMAGES)  [$(IMAGE)]'
+	@echo '  IMAGE     the guest: $(GUEST_IMAGES)  [$(GUEST_NAMES)]'
+	@echo '            or one of your own: see `make guest help`'
 	@echo '  CONF      a havoc.conf: its guests, instead of IMAGE (docs/config.md)'
 	@echo '  DEV       the disk that `make usb` writes'
 	@echo '  CC        gcc or clang                                                [$(CC)]'

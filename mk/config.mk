@@ -5,12 +5,11 @@
 # Where everything is built. Nothing is ever written elsewhere in the tree. No spaces.
 BUILD ?= build
 
-# What `make run` starts (see tools/run) and what is embedded.
+# What `make run` starts (see tools/run); the guest is in mk/guest.mk.
 BACKEND  ?= auto
 FIRMWARE ?= bios
 CPUS     ?= 1
 MEM      ?= 512M
-IMAGE    ?= tiny
 
 # The tools. CC=clang works too. (A make started by this one has no built-in variables: -R.)
 ifneq ($(filter default undefined,$(origin CC)),)

@@ -1,97 +1,96 @@
 # SPDX-License-Identifier: MIT
 #
-# The guests: one folder under guest/images/ each, and nothing else is needed for a new one.
+# The guests. tools/guest makes them, and knows what depends on what; here are the variables on
+# their way to it, and the rules by which the rest of the build gets at the results:
 #
-#   initramfs.list   what is in its root (gen_init_cpio's form). @BIN@/NAME is guest/NAME.c,
-#                    compiled; @BUSYBOX@ is a static BusyBox
-#   cmdline          optional: the kernel's command line
-#   options          optional: options for the hypervisor's own command line
-#   kernel           optional: the name of its configuration in guest/linux/
+#   $(BUILD)/guest/NAME/   bzImage vmlinux initramfs.cpio.gz config cmdline options manifest.json
 #
-# Results, in $(BUILD)/guest/IMAGE: bzImage initramfs.cpio.gz cmdline options
+# NAME is an image of the catalogue (a folder under guest/images/), or a guest of the user's own
+# (PROGRAM=..., OCI=..., LINUX_INITRAMFS_...=...). `make guest help` explains the variables.
 
-GUEST_IMAGES := $(sort $(patsubst guest/images/%/initramfs.list,%,$(wildcard guest/images/*/initramfs.list)))
+# A guest.mk here, or in GUEST_DIR, sets variables as the command line does.
+empty     :=
+space     := $(empty) $(empty)
+GUEST_DIR ?= .
+-include $(subst $(space),\ ,$(GUEST_DIR))/guest.mk
 
-ifeq ($(filter $(IMAGE),$(GUEST_IMAGES)),)
-$(error IMAGE=$(IMAGE): there is no such image; there are: $(GUEST_IMAGES))
-endif
+GUEST_VARS  := IMAGE PROGRAM OCI LINUX_INITRAMFS_ROOT LINUX_INIT LINUX_INITRAMFS_IN LINUX_INITRAMFS_IMAGE LINUX_CONFIG_IN \
+	LINUX_VERSION LINUX_SRC LINUX_CMDLINE LINUX_EMBED KERNEL_COMPRESSION GUEST_NAME
+GUEST_WAYS  := PROGRAM OCI LINUX_INITRAMFS_ROOT LINUX_INITRAMFS_IN LINUX_INITRAMFS_IMAGE GUEST_NAME
+GUEST_PATHS := PROGRAM OCI LINUX_INITRAMFS_ROOT LINUX_INITRAMFS_IN LINUX_INITRAMFS_IMAGE LINUX_CONFIG_IN LINUX_SRC
+
+# For the shell, whatever is in it.
+quote = '$(subst ','\'',$(1))'
+guest-args = $(foreach v,$(GUEST_VARS),$(if $($(v)),$(call quote,$(v)=$($(v))))) \
+	$(foreach v,$(GUEST_PATHS),$(if $(filter file,$(origin $(v))),$(call quote,--base=$(v)=$(GUEST_DIR))))
+
+# What @VAR@ in a template may stand for: any make variable. Those of the command line and the
+# environment get there by themselves.
+guest-template-vars = $(foreach v,$(filter-out $(GUEST_VARS),$(shell tools/guest variables $(guest-args))),$(if \
+	$(filter file,$(origin $(v))),$(call quote,$(v)=$($(v)))))
 
 GUEST        := $(BUILD)/guest
 GUEST_BIN    := $(GUEST)/bin
-GUEST_PARTS  := bzImage initramfs.cpio.gz cmdline options
-GUEST_FILES  := $(GUEST_PARTS:%=$(GUEST)/$(IMAGE)/%)
+GUEST_PARTS  := bzImage vmlinux initramfs.cpio.gz config cmdline options manifest.json
+GUEST_IMAGES := $(sort $(patsubst guest/images/%/initramfs.list,%,$(wildcard guest/images/*/initramfs.list)))
 
-# reboot=t: the kernel restarts by a triple fault, which needs no device.
-LINUX_CMDLINE      ?= console=ttyS0 panic=-1 reboot=t
-# LZ4 costs 300 KB more than gzip and a quarter of its instructions.
-KERNEL_COMPRESSION ?= LZ4
-export KERNEL_COMPRESSION
+# The guests that are meant now: those of IMAGE, or the one of the user's own.
+ifneq ($(strip $(foreach v,$(GUEST_WAYS),$($(v)))),)
+GUEST_NAMES := $(or $(shell tools/guest names $(guest-args)),.none)
+else
+GUEST_NAMES := $(or $(strip $(IMAGE)),tiny)
+endif
+GUEST_FILES = $(foreach name,$(GUEST_NAMES),$(GUEST)/$(name)/manifest.json)
 
-# Userspace: static, against musl (18 KB for hello; glibc's is 760 KB).
-GUEST_CC     ?= musl-gcc
-GUEST_CFLAGS := -std=gnu11 -Os -static -s -Wall -Wextra -Werror -ffile-prefix-map="$(CURDIR)"=.
+# --say: one line with what is there; else a line only if something changed.
+GUEST_SAY ?= $(if $(findstring s,$(firstword -$(MAKEFLAGS))),--quiet)
+
+# What is embedded in the hypervisor and put on the ISO.
+ifeq ($(words $(GUEST_NAMES)),1)
+GUEST_OUT := $(GUEST)/$(GUEST_NAMES)
+else
+GUEST_OUT := $(GUEST)/.several
+endif
 
 $(BUILD)/setup-guest.ok: tools/setup
 	$(Q)mkdir -p $(@D)
 	$(Q)tools/setup --check guest
 	$(Q)touch $@
 
-$(GUEST_BIN)/%: guest/%.c guest/havoc.h mk/guest.mk | $(BUILD)/setup-guest.ok
-	$(call say,GUESTCC,$<)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(GUEST_CC) $(GUEST_CFLAGS) -o $@ $<
+# Always looked at, and a file that did not change keeps its date: what depends on it is not made
+# again. (A pattern for all of them, so that it is one call.)
+$(foreach part,$(GUEST_PARTS),$(GUEST)/%/$(part)): FORCE | $(BUILD)/setup-guest.ok
+	$(Q)tools/guest build $(GUEST_SAY) --build '$(GUEST)' '$*' $(guest-args) $(guest-template-vars)
 
-# BusyBox from the package, without installing it.
-$(GUEST_BIN)/busybox: | $(BUILD)/setup-guest.ok
-	$(Q)mkdir -p $(@D)
-	$(Q)tools/guest-busybox $@
+# Said before anything is compiled for it.
+ifneq ($(filter iso run try usb,$(MAKECMDGOALS)),)
+ifneq ($(words $(GUEST_NAMES)),1)
+$(error IMAGE=$(IMAGE): Havoc runs one guest today, and an ISO holds one: name one)
+else ifeq ($(GUEST_NAMES),.none)
+$(error no guest)
+endif
+endif
 
-# The kernel, one for each configuration; the cache is looked at only if this is older than its
-# input.
-$(GUEST)/kernel/%/bzImage $(GUEST)/kernel/%/gen_init_cpio: guest/linux/%.config tools/guest-kernel tools/template \
-		$(GUEST)/kernel/compression | $(BUILD)/setup-guest.ok
-	$(call say,KERNEL,$*)
-	$(Q)tools/guest-kernel $< $(GUEST)/kernel/$*
+$(foreach name,.several .none,$(GUEST_PARTS:%=$(GUEST)/$(name)/%)): FORCE
+	@echo 'havoc: one guest has to be named' >&2; exit 1
 
-$(eval $(call text-stamp,$(GUEST)/kernel/compression,$$(KERNEL_COMPRESSION)))
-$(eval $(call text-stamp,$(GUEST)/cmdline.default,$$(LINUX_CMDLINE)))
+# Userspace for tests: static, against musl.
+GUEST_CC     ?= musl-gcc
+GUEST_CFLAGS := -std=gnu11 -Os -static -s -Wall -Wextra -Werror -ffile-prefix-map="$(CURDIR)"=.
+export GUEST_CC
 
-.SECONDARY: $(GUEST_BIN)/busybox
+# `make guest` after set-up.
+.PHONY: guest-files
+guest-files: $(GUEST_FILES)
 
-# $(1): the image, $(2): its kernel, $(3): what its list takes from $(GUEST_BIN)
-define guest-image
-$(GUEST)/$(1)/bzImage: $(GUEST)/kernel/$(2)/bzImage
-	$(Q)mkdir -p $$(@D)
-	$(Q)cp $$< $$@
-
-$(GUEST)/$(1)/initramfs.cpio.gz: guest/images/$(1)/initramfs.list $(GUEST)/kernel/$(2)/gen_init_cpio \
-		$(3) tools/mkinitramfs
-	$$(call say,CPIO,$$@)
-	$(Q)mkdir -p $$(@D)
-	$(Q)tools/mkinitramfs --gen $(GUEST)/kernel/$(2)/gen_init_cpio --out $$@ --depfile $$(@D)/initramfs.d \
-		$$< BIN="$$$$(cd $(GUEST_BIN) && pwd)" BUSYBOX="$$$$(cd $(GUEST_BIN) && pwd)/busybox"
-
-$(GUEST)/$(1)/cmdline: $(or $(wildcard guest/images/$(1)/cmdline),$(GUEST)/cmdline.default)
-	$(Q)mkdir -p $$(@D)
-	$(Q)cp $$< $$@
-
-$(GUEST)/$(1)/options: $(wildcard guest/images/$(1)/options) mk/guest.mk
-	$(Q)mkdir -p $$(@D)
-	$(Q)cat $$(filter %/options,$$^) </dev/null >$$@
-
--include $(GUEST)/$(1)/initramfs.d
-
-.PHONY: guest-$(1)
-guest-$(1): $(GUEST_PARTS:%=$(GUEST)/$(1)/%)
-endef
-
-guest-kernel-of = $(or $(shell cat guest/images/$(1)/kernel 2>/dev/null),tiny)
-guest-needs = $(shell sed -n 's|.*@BIN@/\([^ ]*\).*|$(GUEST_BIN)/\1|p; s|.*@BUSYBOX@.*|$(GUEST_BIN)/busybox|p' \
-	guest/images/$(1)/initramfs.list | sort -u)
-
-$(foreach image,$(GUEST_IMAGES),$(eval \
-	$(call guest-image,$(image),$(call guest-kernel-of,$(image)),$(call guest-needs,$(image)))))
-
-# Every image; what the tests boot.
-.PHONY: guests
+# Every image; those on the tiny kernel, which `make test` boots.
+.PHONY: guests guests-tiny guest-help
 guests: $(GUEST_IMAGES:%=guest-%)
+guests-tiny: $(foreach i,$(GUEST_IMAGES),$(if $(wildcard guest/images/$(i)/kernel),,guest-$(i)))
+
+.PHONY: $(GUEST_IMAGES:%=guest-%)
+$(GUEST_IMAGES:%=guest-%): guest-%: $(GUEST)/%/manifest.json
+
+# `make guest help` is about guests, and builds nothing.
+guest-help:
+	@tools/guest help $(guest-args)

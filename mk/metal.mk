@@ -2,7 +2,7 @@
 #
 # The hypervisor itself, for the bare machine:
 #
-#   $(BUILD)/havoc.elf        Multiboot2 image with the guest $(IMAGE) embedded
+#   $(BUILD)/havoc.elf        Multiboot2 image with the guest $(GUEST_OUT) embedded
 #   $(BUILD)/havoc-bare.elf   the same without a guest (guests come as GRUB modules)
 #   $(BUILD)/*.elf.debug      both with symbols and line numbers, for gdb and addr2line
 #   $(BUILD)/metal/vmm.a      all of vmm/, for the layer check
@@ -134,9 +134,7 @@ echo '	.byte 0'; \
 echo '	.section .note.GNU-stack, "", @progbits'; } >$@
 endef
 
-GUEST_OUT := $(BUILD)/guest/$(IMAGE)
-
-$(eval $(call text-stamp,$(METAL)/image,$$(IMAGE)))
+$(eval $(call text-stamp,$(METAL)/image,$$(GUEST_OUT)))
 
 $(GEN)/guest.S: $(METAL)/image $(GUEST_OUT)/bzImage $(GUEST_OUT)/initramfs.cpio.gz \
 		$(GUEST_OUT)/cmdline mk/metal.mk

@@ -18,15 +18,24 @@ ONLY ?=
 UNIT_GCC   ?= gcc
 UNIT_CLANG ?= clang
 
-.PHONY: unit fuzz micro boot test-fast
-.PHONY: build-unit build-fuzz build-boot build-micro build-bench
+.PHONY: unit fuzz micro boot test-fast test-full test-guest
+.PHONY: build-unit build-fuzz build-boot build-micro build-bench build-guest-test
 
 TEST_RUN = test/run --jobs '$(JOBS)' --build '$(BUILD)' $(if $(ONLY),--only '$(ONLY)')
 
 # The tools come first, because some of these makefiles look at what is installed when they are read.
 test: ## run every test (`make test-fast`: those that need no emulator)
 	@tools/setup test
-	@$(TEST_RUN) check unit fuzz products micro boot bench
+	@$(TEST_RUN) check unit fuzz products micro boot bench guest
+
+# What needs more kernels than the tiny one: half an hour more, with cold caches.
+test-full:
+	@tools/setup test
+	@$(TEST_RUN) check unit fuzz products micro boot bench guest guest-full
+
+test-guest:
+	@tools/setup test
+	@$(TEST_RUN) guest
 
 test-fast:
 	@tools/setup check
@@ -56,6 +65,12 @@ bench: ## measure boot, exits and sizes: a table, and build/bench.json
 	@tools/setup test
 	@$(TEST_RUN) --bench
 
+.PHONY: bench-guest
+bench-guest: ## measure what it costs to make a guest: cold, warm, a changed program, nothing changed
+	@tools/setup guest
+	@mkdir -p '$(BUILD)'
+	@test/bench/guest '$(BUILD)'
+
 FUZZ_SECONDS ?= 60
 
 # ---- What test/run asks for, after set-up -------------------------------------------------------------
@@ -63,8 +78,10 @@ FUZZ_SECONDS ?= 60
 UNIT_SRC := $(sort $(wildcard test/unit/test_*.c))
 FUZZ_SRC := $(sort $(wildcard test/fuzz/fuzz_*.c))
 
-# The images that the boot matrix starts: every folder of guest/images.
-build-boot: all iso guests build-micro
+# The images that the boot matrix starts: those on the tiny kernel.
+build-boot: all iso guests-tiny build-micro
+
+build-guest-test: $(BUILD)/havoc-bare.elf guests-tiny
 
 # MICRO_NAMES, and how build/micro/NAME.bz is made.
 -include test/micro/micro.mk
@@ -78,10 +95,10 @@ $(GUEST_BIN)/bench-init: test/bench/init.c mk/guest.mk | $(BUILD)/setup-guest.ok
 	$(Q)mkdir -p $(@D)
 	$(Q)$(GUEST_CC) $(GUEST_CFLAGS) -o $@ $<
 
-$(BENCH)/initramfs.cpio.gz: test/bench/initramfs.list $(GUEST_BIN)/bench-init $(GUEST)/kernel/tiny/gen_init_cpio tools/mkinitramfs
+$(BENCH)/initramfs.cpio.gz: test/bench/initramfs.list $(GUEST_BIN)/bench-init tools/mkinitramfs
 	$(call say,CPIO,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)tools/mkinitramfs --gen $(GUEST)/kernel/tiny/gen_init_cpio --out $@ --depfile $(@D)/initramfs.d $< \
+	$(Q)tools/mkinitramfs --out $@ --depfile $(@D)/initramfs.d $< \
 		BIN="$(abspath $(GUEST_BIN))"
 
 # On the micro guests' runtime.
@@ -164,7 +181,7 @@ CHECK_TEST := $(sort $(wildcard test/mock/*.c test/unit/*.c test/fuzz/*.c))
 CHECK_H    := $(sort $(wildcard vmm/include/vmm/*.h arch/include/arch/*.h arch/*/*.h boot/*.h test/mock/*.h))
 CHECK_SH   := $(sort $(wildcard .ci/run) $(shell grep -lE '^\#!/bin/(sh|bash)' tools/* 2>/dev/null))
 CHECK_FORMAT := $(CHECK_C) $(CHECK_TEST) $(CHECK_H) $(sort $(wildcard test/micro/*.[ch] test/micro/*/*.[ch] test/bench/*.c \
-	guest/*.c))
+	guest/*.c guest/images/*/*.c))
 
 # As the metal build compiles it, by clang.
 TIDY_METAL := --target=x86_64-unknown-none-elf -std=gnu11 -ffreestanding $(METAL_ARCH) $(METAL_INCLUDE) \

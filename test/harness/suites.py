@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 
-from harness import bench, bootcase, core, micro
+from harness import bench, bootcase, core, guestcase, micro
 from harness.core import Broken, Case, Failure
 
 COMPILERS = ("gcc", "clang")
@@ -13,7 +13,7 @@ FUZZ_SMOKE_RUNS = 20000
 
 # What must be made before the cases of a suite can run: the make target.
 BUILD_TARGETS = {"unit": "build-unit", "fuzz": "build-fuzz", "boot": "build-boot", "micro": "build-micro",
-                 "bench": "build-bench"}
+                 "bench": "build-bench", "guest": "build-guest-test", "guest-full": "build-guest-test"}
 
 
 def builds(env, wanted):
@@ -136,7 +136,7 @@ def check_verdicts(env, folder):
 
 def check_python(_env, folder):
     """Every Python file of the repository compiles."""
-    for path in glob.glob("tools/*") + glob.glob("test/run") + glob.glob("test/**/*", recursive=True):
+    for path in glob.glob("tools/**/*", recursive=True) + glob.glob("test/run") + glob.glob("test/**/*", recursive=True):
         if not os.path.isfile(path):
             continue
         with open(path, "rb") as f:
@@ -197,6 +197,8 @@ SUITES = {
     "products": products_cases,
     "boot": bootcase.cases,
     "bench": bench.cases,
+    "guest": guestcase.cases,
+    "guest-full": guestcase.full_cases,
 }
 
 
