@@ -78,8 +78,8 @@ FUZZ_SECONDS ?= 60
 UNIT_SRC := $(sort $(wildcard test/unit/test_*.c))
 FUZZ_SRC := $(sort $(wildcard test/fuzz/fuzz_*.c))
 
-# The images that the boot matrix starts: those on the tiny kernel.
-build-boot: all iso guests-tiny build-micro
+# The images that the boot matrix starts: those on the tiny kernel, and the one for several CPUs.
+build-boot: all iso guests-tiny guest-tiny-smp build-micro
 
 build-guest-test: $(BUILD)/havoc-bare.elf guests-tiny
 

@@ -133,6 +133,14 @@ def tiny_guests(name, machine, count, **more):
     return guests(name, machine, text, steps, cost=20 + 6 * count, **more)
 
 
+def smp_guest(name, machine, cpus):
+    """A guest with several CPUs, on fewer or more: a program on each of them says so, twice."""
+    steps = (Expect(r"Brought up 1 node, %d CPU" % cpus),) if cpus > 1 else ()
+    return Boot("smp-guest/" + name, machine,
+                steps + tuple(Expect(r"^hello from CPU %d\r?$" % n) for n in range(cpus)) * 2,
+                image="tiny-smp", kernel_args="console=ttyS0", options="cpus=%d hypercall.console=on" % cpus, cost=30)
+
+
 def smp(name, machine, cpus):
     return Boot("smp/" + name, machine, (Expect(r"^havoc: \S+, %d CPUs, " % cpus), LINUX, HELLO), elf="havoc.elf", cost=20)
 
@@ -172,6 +180,18 @@ CASES = [
     shell("smp/svm-on-idle-reboot", qemu(cpus=4), (Send("poweroff -f\n"), OFF), options="on-idle=reboot", ends="reboot"),
     shell("smp/svm-on-idle-halt", qemu(cpus=4), (Send("poweroff -f\n"), OFF), options="on-idle=halt", ends="halt"),
     shell("smp/vmx-poweroff", bochs(cpus=2), (Send("poweroff -f\n"), OFF), ends="poweroff"),
+
+    # A guest with several CPUs.
+    smp_guest("svm-1-on-2", qemu(cpus=2), 1),
+    smp_guest("svm-2-on-1", MAX, 2),
+    smp_guest("svm-4-on-2", qemu(cpus=2), 4),
+    smp_guest("svm-8-on-4", qemu(cpus=4), 8),
+    smp_guest("vmx-2-on-2", bochs(cpus=2), 2),
+    smp_guest("vmx-4-on-2", bochs(cpus=2), 4),
+    smp_guest("vmx-8-on-1", BROADWELL, 8),
+    guests("svm-demo", qemu(cpus=2), open(os.path.join("guest", "demo.conf")).read(),
+           (Expect(r"^\[smp\] hello from CPU 0"), Expect(r"^\[smp\] hello from CPU 1"), Expect(r"^\[tiny\] hello"),
+            Expect(r"^\[ring3\] hello from ring 3")), images=("tiny", "tiny-smp", "vmcall-hello")),
 
     # Several guests.
     tiny_guests("svm-4-on-1", MAX, 4),
