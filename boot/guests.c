@@ -94,6 +94,8 @@ static void lone_guest_create(struct boot *b)
 
 	p.image = b->image;
 	p.cpus = b->config.cpus;
+	if (!host.all_cpus)
+		p.affinity = BIT(0);
 	p.hypercall_console = b->config.hypercall_console;
 	p.hypercall_compat = b->config.hypercall_compat;
 	if (guest_create(b, &p, &why))
@@ -190,13 +192,14 @@ static void conf_guests_create(struct boot *b)
 void guests_create(struct boot *b)
 {
 	const struct boot_module *config = guest_config_module(&b->info);
-
-	char what[48] = "guests by havoc.conf";
+	char what[48] = "guests by havoc.conf", cpus[16] = "";
 
 	if (!config)
 		fmt_s(what, sizeof(what), "the guest gets %llu MiB", mib(b->config.mem));
-	log_info("%s, %u CPU%s, %llu MiB of memory, %llu MiB free; %s", b->ops->name, host.cpus,
-		 host.cpus == 1 ? "" : "s", mib(host.ram_bytes), mib(host_mem_free_bytes()), what);
+	if (host.cpus > 1)
+		fmt_s(cpus, sizeof(cpus), "%u CPUs, ", host.cpus);
+	log_info("%s, %s%llu MiB of memory, %llu MiB free; %s", b->ops->name, cpus,
+		 mib(host.ram_bytes), mib(host_mem_free_bytes()), what);
 	hv_init(&b->hv, host.cpus);
 	if (config) {
 		conf_read(b, config);

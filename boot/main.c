@@ -173,6 +173,12 @@ static void cpu_run(struct pcpu *cpu)
 	cpu_loop(&boot.hv, cpu->number);
 }
 
+/* A lone guest with one CPU stays where it is: the other CPUs are left as the firmware has left them. */
+static bool wants_all_cpus(void)
+{
+	return guest_config_module(&boot.info) || boot.config.cpus > 1;
+}
+
 /* ---- The guests -------------------------------------------------------------------------------------------------- */
 
 static void guests_start(void)
@@ -212,6 +218,7 @@ void boot_main(u32 magic, u32 mbi, u64 entry_tsc, u64 load_delta)
 	console_init();
 	if (bad_info)
 		refuse("the boot loader's information makes no sense: boot by GRUB 2, command multiboot2");
+	host.all_cpus = wants_all_cpus();
 	memory_init();
 	acpi_init(boot.info.rsdp, boot.info.rsdp_len, boot.info.efi_system_table);
 	if (!irq_init())
@@ -222,7 +229,8 @@ void boot_main(u32 magic, u32 mbi, u64 entry_tsc, u64 load_delta)
 	if (!time_finish())
 		refuse("this machine has no clock to measure time by: neither an ACPI PM timer nor a PIT");
 	console_start();
-	smp_start(cpu_run);
+	if (host.all_cpus)
+		smp_start(cpu_run);
 	guests_create(&boot);
 	guests_start();
 	log_debug("starting the guest %llu ticks after the boot loader",

@@ -115,6 +115,7 @@ struct host {
 	u64 load_delta; /* physical - (virtual - LAYOUT_IMAGE_VA) of the image */
 	u64 entry_tsc;  /* at the first instruction */
 	u8 on_error;    /* enum end_action */
+	bool all_cpus;  /* else only the first is touched; set before irq_init() */
 	bool efi;
 	bool panicking; /* atomic */
 	u32 stopping; /* atomic: the machine ends, or has panicked: a CPU that takes an NMI goes no further */

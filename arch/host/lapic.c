@@ -120,7 +120,7 @@ u32 lapic_id(void)
 /* The 8 bits of the older mode do not reach them; 0xff is everybody. */
 static bool x2apic_needed(void)
 {
-	for (unsigned i = 0; i < host.acpi.cpus; i++) {
+	for (unsigned i = 0; host.all_cpus && i < host.acpi.cpus; i++) {
 		if (host.acpi.cpu[i] >= 0xff)
 			return true;
 	}
