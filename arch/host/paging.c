@@ -135,7 +135,7 @@ static void cpuid_unlimit(void)
  */
 void cpu_init_features(void)
 {
-	u64 cr4 = CR4_PAE | CR4_PGE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+	u64 cr4 = CR4_PAE | CR4_PGE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT, mask;
 	u32 r[4];
 
 	cpuid_unlimit();
@@ -150,8 +150,9 @@ void cpu_init_features(void)
 	if (r[CPUID_ECX] & CPUID1C_XSAVE)
 		cr4 |= CR4_OSXSAVE;
 	write_cr4(cr4);
-	if (cr4 & CR4_OSXSAVE)
-		xsetbv(0, xstate_mask());
+	mask = xstate_mask();
+	if (mask) /* zero also where the firmware hides leaf 0DH, and XCR0 without x87 is a #GP */
+		xsetbv(0, mask);
 	wrmsr(MSR_PAT, HOST_PAT);
 }
 
