@@ -39,6 +39,13 @@ class Expect:
 
 
 @dataclass(frozen=True)
+class AnyOrder:
+    """Each of the steps from here on, in any order: what several guests and CPUs do at once has none."""
+
+    steps: tuple  # of Expect
+
+
+@dataclass(frozen=True)
 class Send:
     text: str
 
@@ -146,6 +153,23 @@ class Driver:
             count = " (%d of %d)" % (n + 1, step.times) if step.times > 1 else ""
             self.fail("%s before /%s/%s" % ("time ran out" if found is None else "the machine ended", step.pattern, count))
 
+    def any_order(self, step):
+        left = {s.pattern: s.times for s in step.steps}
+        deadline = time.monotonic() + (max(s.timeout for s in step.steps) + self.grace) * self.env.scale
+        self.grace = 0
+        while left:
+            # One line may match several.
+            pattern = "|".join("(?:%s)" % p for p in left)
+            found = self.console.expect(pattern, max(deadline - time.monotonic(), 0), self.trouble)
+            if not found:
+                self.fail("%s before %s" % ("time ran out" if found is None else "the machine ended",
+                                            ", ".join("/%s/ (%d more)" % row for row in left.items())))
+            got = self.console.child.after.decode("utf-8", "replace")
+            for p in [p for p in left if re.search(p, got, re.M)]:
+                left[p] -= 1
+                if not left[p]:
+                    del left[p]
+
     def send(self, step):
         self.console.send(step.text)
 
@@ -214,7 +238,7 @@ class Driver:
                 self.fail("the CPU was to be halted, but runs")
 
     def run(self):
-        actions = {Expect: self.expect, Send: self.send, Paste: self.paste, Idle: self.idle, Screen: self.screen,
+        actions = {Expect: self.expect, AnyOrder: self.any_order, Send: self.send, Paste: self.paste, Idle: self.idle, Screen: self.screen,
                    Patch: self.patch}
         for step in self.boot.steps:
             actions[type(step)](step)
