@@ -92,6 +92,7 @@ static void lone_guest_create(struct boot *b)
 	struct vm_params p = guest_params(b, "guest", b->config.mem);
 	struct load_error why = {{0}};
 
+	p.lone = true;
 	p.image = b->image;
 	p.cpus = b->config.cpus;
 	if (!host.all_cpus)

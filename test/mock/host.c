@@ -202,6 +202,8 @@ u64 host_ticks(void)
 {
 	u64 now = mock_host.ticks;
 
+	if (mock_host.on_ticks)
+		mock_host.on_ticks();
 	mock_host.ticks += mock_host.tick_step;
 	return now;
 }

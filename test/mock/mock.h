@@ -35,6 +35,7 @@ struct mock_host {
 
 	/* Time. Each host_ticks() adds tick_step after it is read. */
 	u64 ticks, tick_step, tick_hz;
+	void (*on_ticks)(void); /* called by host_ticks() */
 	s64 epoch_ns;
 	u64 timer; /* what host_timer_arm() was given last */
 	unsigned timer_arms;

@@ -295,6 +295,55 @@ static void a_thousand_lives(unused void **state)
 	vm_destroy(&guest[0]);
 }
 
+/* ---- The last turn ------------------------------------------------------------------------------ */
+
+static bool disturbed;
+static unsigned reaps_seen;
+
+/* Woken after its last turn has been decided, before the scheduler knows of it. */
+static void disturb(void)
+{
+	if (hv.cpu[0].reap != &guest[1])
+		return;
+	assert_true(++reaps_seen < 100);
+	if (!disturbed) {
+		disturbed = true;
+		vcpu_notify(&guest[1].vcpu[0], REQ_INPUT);
+	}
+}
+
+static void wake_guest_0(unused void *arg)
+{
+	assert_int_equal(gone, 1);
+	vm_resume(&guest[0]);
+}
+
+static void one_waits(struct vcpu *vcpu, unsigned n, struct vm_exit *e)
+{
+	if (n == 0 && steps[0] == 1)
+		vm_pause(&guest[0]);
+	else
+		power_off(vcpu, e);
+}
+
+static void woken_in_its_last_turn(unused void **state)
+{
+	begin(one_waits);
+	disturbed = false;
+	reaps_seen = 0;
+	create(0);
+	create(1);
+	guest[1].destroyed = went;
+	mock_host.on_ticks = disturb;
+	mock_host.idle = wake_guest_0;
+	vm_start(&guest[0]);
+	vm_start(&guest[1]);
+	cpu_loop(&hv, 0);
+	assert_true(disturbed);
+	assert_int_equal(gone, 1);
+	vm_destroy(&guest[0]);
+}
+
 /* ---- Policies ----------------------------------------------------------------------------------- */
 
 static void spins(struct vcpu *vcpu, unsigned n, struct vm_exit *e)
@@ -362,6 +411,53 @@ static void reboots(unused void **state)
 		vm_destroy(&guest[i]);
 }
 
+/* A lone guest is not slowed down, and what keeps it from starting needs no name. */
+static void alone(unused void **state)
+{
+	begin(resets_for_ever);
+	create(0);
+	create(1);
+	guest[1].lone = true;
+	vm_start(&guest[0]);
+	vm_start(&guest[1]);
+	cpu_loop(&hv, 0);
+	assert_true(guest[1].resets > 1000);
+	vm_destroy(&guest[0]);
+	vm_destroy(&guest[1]);
+}
+
+static void breaks_its_image(struct vcpu *vcpu, unused unsigned n, struct vm_exit *e)
+{
+	assert_int_equal(vcpu->vm->resets, 0);
+	put(0x202, 0, 4);
+	e->kind = EXIT_TRIPLE_FAULT;
+}
+
+static void cannot_start(unused void **state)
+{
+	begin(breaks_its_image);
+	create(0);
+	create(1);
+	create(2);
+	vm_start(&guest[0]);
+	cpu_loop(&hv, 0);
+	assert_int_equal(guest[0].state, VM_DEAD);
+	assert_true(mock_host_console_has("guest a was stopped: it cannot be restarted: "));
+	mock_host_console_clear();
+	vm_start(&guest[1]);
+	cpu_loop(&hv, 0);
+	assert_true(mock_host_console_has("guest b cannot be started: "));
+	mock_host_console_clear();
+	guest[2].lone = true;
+	vm_start(&guest[2]);
+	cpu_loop(&hv, 0);
+	assert_int_equal(guest[2].state, VM_DEAD);
+	assert_false(mock_host_console_has("guest c"));
+	assert_int_equal(hv.died, 3);
+	for (unsigned i = 0; i < 3; i++)
+		vm_destroy(&guest[i]);
+}
+
 /* ---- Output ------------------------------------------------------------------------------------- */
 
 static void lines(unused void **state)
@@ -396,8 +492,11 @@ int main(void)
 		CORE_TEST(a_neighbour_lives_on),
 		CORE_TEST(pause_and_resume),
 		CORE_TEST(a_thousand_lives),
+		CORE_TEST(woken_in_its_last_turn),
 		CORE_TEST(watchdog_and_backoff),
 		CORE_TEST(reboots),
+		CORE_TEST(alone),
+		CORE_TEST(cannot_start),
 		CORE_TEST(lines),
 	};
 

@@ -63,8 +63,8 @@ void vm_devices_unlock(struct vm *vm);
 enum vm_next { VM_AGAIN, VM_WAITS, VM_GONE };
 enum vm_next vm_work(
 	struct vm *vm); /* the turn of its first vcpu, which is parked; nothing is loaded */
-/* After VM_GONE, when that turn is over: false: a vcpu is still on its way to be blocked. */
-bool vm_reap(struct vm *vm) must_check;
+/* After VM_GONE, when that turn is over: destroys it, or leaves that to a later turn of its first vcpu. */
+void vm_reap(struct hv *hv, struct vm *vm);
 
 /* output.c: struct chardev of every guest; ctx is its struct vm. */
 void vm_output(void *ctx, const u8 *buf, size_t len);

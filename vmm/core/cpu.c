@@ -104,14 +104,13 @@ static bool parked_turn(struct hv *hv, struct cpu *c, struct vcpu *v, u64 *wake_
 	return next != VM_AGAIN;
 }
 
-/* The VM whose last turn is over, once no scheduler knows it any more. */
+/* The VM whose last turn is over. */
 static void reap(struct hv *hv, struct cpu *c)
 {
 	struct vm *vm = c->reap;
 
 	c->reap = NULL;
-	if (!vm_reap(vm)) /* soon: its first vcpu comes again */
-		(void)sched_wake(&hv->sched, &vm->vcpu[0].task, host_ticks());
+	vm_reap(hv, vm);
 }
 
 /* One turn. True: it waits for somebody to wake it, or until *wake_at. */

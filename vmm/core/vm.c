@@ -209,6 +209,7 @@ int vm_create(struct vm *vm, const struct vm_params *p, struct load_error *why)
 	vm->weight = p->weight;
 	vm->affinity = p->affinity;
 	vm->dedicated = p->dedicated;
+	vm->lone = p->lone;
 	vm->on_reboot = p->on_reboot;
 	vm->on_crash = p->on_crash;
 	vm->destroyed = p->destroyed;
@@ -336,36 +337,54 @@ static void end(struct vm *vm, enum vm_state state)
 	hv_ended(vm->hv, state == VM_DEAD);
 }
 
+static int boot(struct vm *vm, struct load_error *why)
+{
+	int ret = vm_boot(vm, why);
+
+	if (!ret) {
+		vm->state = VM_RUNNING;
+		vm->started_at = host_ticks();
+	}
+	return ret;
+}
+
 static void start(struct vm *vm)
 {
 	struct load_error why;
 
-	if (!vm_boot(vm, &why)) {
-		vm->state = VM_RUNNING;
-		vm->started_at = host_ticks();
+	if (!boot(vm, &why))
 		return;
-	}
-	log_err("guest %s cannot be started: %s", vm->name, why.text);
+	if (vm->lone)
+		log_err("%s", why.text);
+	else
+		log_err("guest %s cannot be started: %s", vm->name, why.text);
 	end(vm, VM_DEAD);
 }
 
 static void restart(struct vm *vm)
 {
+	struct load_error why;
 	unsigned i;
+	int ret;
 
 	vm->resets++;
 	/* A guest that does nothing else must not fill the log. */
 	if (vm->resets <= RESETS_LOGGED || !(vm->resets & (vm->resets - 1)))
 		log_info("guest %s restarts (%s), %llu so far", vm->name, vm->reset_how,
 			 (unsigned long long)vm->resets);
-	if (gmem_scrub(&vm->gmem)) {
-		log_err("guest %s cannot be restarted: its memory could not be cleared", vm->name);
+	ret = gmem_scrub(&vm->gmem);
+	if (!ret)
+		ret = boot(vm, &why);
+	else
+		fmt_s(why.text, sizeof(why.text), "its memory could not be cleared");
+	if (ret) {
+		fmt_s(vm->why, sizeof(vm->why), "it cannot be restarted: %s", why.text);
+		log_err("guest %s was stopped: %s", vm->name, vm->why);
 		end(vm, VM_DEAD);
 		return;
 	}
 	for (i = 0; i < vm->cpus; i++)
 		vcpu_request(&vm->vcpu[i], REQ_FLUSH);
-	start(vm);
 }
 
 /* ---- Policies ----------------------------------------------------------------------------- */
@@ -401,7 +420,7 @@ static void crashed(struct vm *vm)
 	pause_then_restart(vm, CRASH_PAUSE_MS, vm->crashes - 1);
 }
 
-/* A guest that does nothing but reset is not given all of a CPU for it. */
+/* A guest that does nothing but reset is not given all of a CPU for it, where others could use it. */
 static void rebooted(struct vm *vm)
 {
 	if (vm->on_reboot == CONF_STOP) {
@@ -411,7 +430,7 @@ static void rebooted(struct vm *vm)
 		return;
 	}
 	vm->quick_resets = ran_less_than(vm, QUICK_MS) ? vm->quick_resets + 1 : 0;
-	if (vm->quick_resets > QUICK_RESETS)
+	if (vm->quick_resets > QUICK_RESETS && !vm->lone)
 		pause_then_restart(vm, RESET_PAUSE_MS, vm->quick_resets - QUICK_RESETS);
 	else
 		restart(vm);
@@ -427,6 +446,15 @@ static void console_input(void *arg)
 	if (hv->console_vm)
 		vcpu_notify(&hv->console_vm->vcpu[0], REQ_INPUT);
 	spin_unlock(&hv->lock);
+}
+
+/* From here on nobody but its own vcpus wakes it. */
+static void console_forget(struct vm *vm)
+{
+	spin_lock(&vm->hv->lock);
+	if (vm->hv->console_vm == vm)
+		vm->hv->console_vm = NULL;
+	spin_unlock(&vm->hv->lock);
 }
 
 static bool runs(const struct vm *vm)
@@ -459,8 +487,10 @@ static void act(struct vm *vm, u32 actions)
 		vm->state = VM_RUNNING;
 	else if (vm->state == VM_RUNNING && actions & VM_PAUSE)
 		vm->state = VM_PAUSED;
-	if (actions & VM_DESTROY)
+	if (actions & VM_DESTROY) {
+		console_forget(vm);
 		vm->ending = true;
+	}
 }
 
 static void go_on(struct vm *vm)
@@ -504,21 +534,46 @@ enum vm_next vm_work(struct vm *vm)
 	return VM_AGAIN;
 }
 
-bool vm_reap(struct vm *vm)
+/* Under hv->lock. One that is not blocked has a turn before it, which ends like the last one: nobody need wake it. */
+static bool all_blocked(struct hv *hv, struct vm *vm)
 {
 	unsigned i;
 
-	for (i = 0; i < vm->cpus; i++)
-		if (!sched_is_blocked(&vm->hv->sched, &vm->vcpu[i].task))
+	if (!sched_is_blocked(&hv->sched, &vm->vcpu[0].task))
+		return false;
+	for (i = 1; i < vm->cpus; i++) {
+		if (!sched_is_blocked(&hv->sched, &vm->vcpu[i].task)) {
+			/* Soon it is. */
+			(void)sched_wake(&hv->sched, &vm->vcpu[0].task, host_ticks());
 			return false;
-	spin_lock(&vm->hv->lock);
-	if (vm->hv->console_vm == vm)
-		vm->hv->console_vm = NULL;
-	spin_unlock(&vm->hv->lock);
+		}
+	}
+	return true;
+}
+
+/* Whether it is the caller who destroys it: another CPU may have had a later turn of it, and may even have done so. */
+static bool claim(struct hv *hv, struct vm *vm)
+{
+	bool mine = false;
+	unsigned i;
+
+	spin_lock(&hv->lock);
+	for (i = 0; i < HV_VMS_MAX; i++)
+		if (hv->vm[i] == vm)
+			mine = vm->ending && all_blocked(hv, vm);
+	if (mine)
+		vm->ending = false;
+	spin_unlock(&hv->lock);
+	return mine;
+}
+
+void vm_reap(struct hv *hv, struct vm *vm)
+{
+	if (!claim(hv, vm))
+		return;
 	timer_cancel(&vm->vcpu[0].clock, &vm->watchdog_timer);
 	vm_destroy(vm);
 	vm->destroyed(vm);
-	return true;
 }
 
 void vm_vcpu_parked(struct vcpu *v)

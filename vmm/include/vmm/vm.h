@@ -80,6 +80,7 @@ struct vm {
 	u32 weight; /* of each vcpu, for the scheduler, as in struct vm_params */
 	u64 affinity;
 	bool dedicated;
+	bool lone;                        /* as in struct vm_params */
 	u8 state;                         /* enum vm_state */
 	u32 actions;                      /* VM_*, atomic: asked for, not yet begun */
 	u32 active;                       /* atomic: vcpus that are not parked */
@@ -160,9 +161,10 @@ struct vm_params {
 	const struct backend_ops *ops;
 	const struct backend_caps *caps;
 	struct hv *hv;
-	u32 weight;             /* SCHED_WEIGHT_MIN to _MAX */
-	u64 affinity;           /* a bit per CPU of the host */
-	bool dedicated;         /* the CPUs of `affinity` are reserved for it */
+	u32 weight;     /* SCHED_WEIGHT_MIN to _MAX */
+	u64 affinity;   /* a bit per CPU of the host */
+	bool dedicated; /* the CPUs of `affinity` are reserved for it */
+	bool lone; /* the machine is there for it alone: it is not slowed down, and needs no name */
 	u8 on_reboot, on_crash; /* enum conf_policy */
 	u32 watchdog;           /* seconds; 0: off */
 	/* If not NULL: a VM that is over is destroyed, but for CONF_HOLD, and then handed over. */
