@@ -63,12 +63,29 @@ static void panic_print(const char *fmt, ...)
 	va_end(ap);
 }
 
+/* What this CPU held when it failed again is never given back. */
+static _Noreturn void panic_again(void)
+{
+	smp_stop_others();
+	uart_flush(&host.console.uart);
+	for (;;)
+		hlt();
+}
+
 /* A second panic, on this CPU or another, would tell of the first one's ruins. The others stop where they are. */
 static void panic_begin(void)
 {
+	struct pcpu *cpu = pcpu_here(), *first = NULL;
+
 	cli();
-	if (__atomic_exchange_n(&host.panicking, true, __ATOMIC_ACQ_REL))
-		host_halt();
+	if (!__atomic_compare_exchange_n(&host.panicking, &first, cpu, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_ACQUIRE)) {
+		if (first == cpu)
+			panic_again();
+		/* The other one has the word. It must find nobody who stops it: an NMI of its ends this here. */
+		for (;;)
+			hlt();
+	}
 	smp_stop_others();
 	/* Whoever had them is not coming back. */
 	console_break_locks(&host.console);
