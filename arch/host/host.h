@@ -88,7 +88,7 @@ enum pcpu_state { PCPU_CALLED, PCPU_ANSWERED, PCPU_UP, PCPU_UNFIT };
 /* Found by what runs on the CPU: root mode's GS base points to it. Only its own CPU writes to it, but for `state`. */
 struct pcpu {
 	struct pcpu *self; /* %gs:0 */
-	unsigned number;   /* its place in host.cpu[] */
+	unsigned number;   /* its place in host.cpu[], once it has one; until then HOST_CPUS_MAX */
 	u32 apic_id;
 	u32 state; /* enum pcpu_state, atomic */
 	struct cpu_stacks *stacks;
@@ -141,7 +141,8 @@ struct host {
 	struct idt_gate idt[IRQ_VECTORS]; /* all CPUs' */
 	struct pcpu boot_cpu;             /* number 0 */
 	struct pcpu *cpu[HOST_CPUS_MAX];
-	unsigned cpus; /* in host.cpu[]; grows while the machine is started */
+	unsigned cpus;   /* in host.cpu[]; grows while the machine is started */
+	unsigned stacks; /* mapped by paging_map_stacks(): one that does not come keeps its own */
 	struct console console;
 };
 

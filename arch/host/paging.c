@@ -177,7 +177,7 @@ int paging_init(void)
 	return 0;
 }
 
-/* The parts of one block of memory, at the CPU's place; between them nothing is mapped. */
+/* The parts of one block of memory, at a place that no other CPU has had; between them nothing is mapped. */
 int paging_map_stacks(struct pcpu *cpu)
 {
 	u64 size = sizeof(cpu->stacks->mem) + IST_COUNT * sizeof(cpu->stacks->ist[0].mem);
@@ -187,7 +187,7 @@ int paging_map_stacks(struct pcpu *cpu)
 	if (ret)
 		return ret;
 	cpu->stacks =
-		(struct cpu_stacks *)(LAYOUT_STACKS_VA + cpu->number * (u64)LAYOUT_STACKS_STRIDE);
+		(struct cpu_stacks *)(LAYOUT_STACKS_VA + ++host.stacks * (u64)LAYOUT_STACKS_STRIDE);
 	spin_lock(&host.pt_lock);
 	ret = pt_map(&host.pt, (u64)cpu->stacks->mem, pa, sizeof(cpu->stacks->mem),
 		     PT_READ | PT_WRITE | PT_GLOBAL, PT_WB);

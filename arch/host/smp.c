@@ -186,7 +186,7 @@ static struct pcpu *cpu_create(void)
 	_Static_assert(sizeof(struct pcpu) <= PAGE_SIZE, "one page");
 	if (!cpu)
 		return NULL;
-	pcpu_init(cpu, host.cpus);
+	pcpu_init(cpu, HOST_CPUS_MAX);
 	if (paging_map_stacks(cpu)) {
 		host_page_free(cpu);
 		return NULL;
@@ -219,6 +219,14 @@ static const char *cpu_call(struct pcpu *cpu, u8 *page)
 	return state_get(cpu) == PCPU_UNFIT ? cpu->unfit : NULL;
 }
 
+static void cpu_accept(struct pcpu *cpu)
+{
+	cpu->number = host.cpus;
+	host.cpu[cpu->number] = cpu;
+	/* Whoever stops all CPUs counts on those in host.cpu[]. */
+	__atomic_store_n(&host.cpus, host.cpus + 1, __ATOMIC_RELEASE);
+}
+
 static void cpus_call(u8 *page)
 {
 	struct pcpu *cpu = NULL;
@@ -240,7 +248,7 @@ static void cpus_call(u8 *page)
 		if (why)
 			log_warn("the CPU with APIC ID %u is left out: %s", id, why);
 		else
-			host.cpu[host.cpus++] = cpu;
+			cpu_accept(cpu);
 		/* One that has come has its place for good. */
 		if (state_get(cpu) != PCPU_CALLED)
 			cpu = NULL;
@@ -291,9 +299,11 @@ void smp_start(void (*run)(struct pcpu *cpu))
 _Noreturn void smp_stop_here(void)
 {
 	/* In VMX operation a CPU blocks INIT, by which some machines reset: SDM vol. 3 "Restrictions on VMX Operation". */
-	if (host.virtualisation_off && state_get(pcpu_here()) == PCPU_UP)
-		host.virtualisation_off();
-	__atomic_fetch_add(&host.stopped, 1, __ATOMIC_RELEASE);
+	if (state_get(pcpu_here()) == PCPU_UP) {
+		if (host.virtualisation_off)
+			host.virtualisation_off();
+		__atomic_fetch_add(&host.stopped, 1, __ATOMIC_RELEASE);
+	}
 	halt_for_good();
 }
 
