@@ -38,7 +38,7 @@ void host_init(u64 load_delta, u64 entry_tsc)
 	host.on_error = END_HALT; /* until the options are known */
 	pcpu_init(&host.boot_cpu, 0);
 	host.boot_cpu.stacks = &host_stacks;
-	host.boot_cpu.state = PCPU_UP;
+	host.boot_cpu.state = PCPU_ACCEPTED;
 	host.cpu[0] = &host.boot_cpu;
 	host.cpus = 1;
 	host.phys_bits = 36;

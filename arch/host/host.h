@@ -82,8 +82,18 @@ struct timebase {
 
 #define HOST_CPUS_MAX ACPI_CPUS_MAX
 
-/* How far a CPU has come. Written by itself, but for the first step; smp.c waits for it. */
-enum pcpu_state { PCPU_CALLED, PCPU_ANSWERED, PCPU_UP, PCPU_UNFIT };
+/*
+ * How far a CPU has come. What it writes itself the first one waits for; PCPU_IN_STEP and PCPU_ACCEPTED it is told, and
+ * goes no further without.
+ */
+enum pcpu_state {
+	PCPU_CALLED,
+	PCPU_ANSWERED, /* itself */
+	PCPU_IN_STEP,
+	PCPU_UP,       /* itself */
+	PCPU_UNFIT,    /* itself, at any time */
+	PCPU_ACCEPTED, /* it is in host.cpu[] */
+};
 
 /* Found by what runs on the CPU: root mode's GS base points to it. Only its own CPU writes to it, but for `state`. */
 struct pcpu {
@@ -184,7 +194,7 @@ void console_start(void);
  * one's; it calls smp_report() and never returns. One that does not answer, or reports that it is unfit, is named in the log and left out.
  */
 void smp_start(void (*run)(struct pcpu *cpu));
-/* `why`: NULL, or a sentence, copied. */
+/* `why`: NULL, or a sentence, copied. Returns when the first CPU knows, and counts on the CPU. */
 void smp_report(struct pcpu *cpu, const char *why);
 
 /* ---- Between the files of arch/host ----------------------------------------------------------------------------- */

@@ -131,10 +131,18 @@ static _Noreturn void halt_for_good(void)
 	}
 }
 
+/* An interrupt comes with what is waited for: tell(). */
+static void wait_told(const struct pcpu *cpu, enum pcpu_state state)
+{
+	while (state_get(cpu) != state)
+		host_idle();
+}
+
 void smp_report(struct pcpu *cpu, const char *why)
 {
 	if (!why) {
 		state_set(cpu, PCPU_UP);
+		wait_told(cpu, PCPU_ACCEPTED);
 		return;
 	}
 	fmt_s(cpu->unfit, sizeof(cpu->unfit), "%s", why);
@@ -153,6 +161,7 @@ _Noreturn void ap_main(struct pcpu *cpu)
 		smp_report(cpu, "its APIC ID is not the one that the ACPI tables give");
 	state_set(cpu, PCPU_ANSWERED);
 	tsc_answer(cpu);
+	wait_told(cpu, PCPU_IN_STEP);
 	host.run(cpu);
 	halt_for_good();
 }
@@ -194,6 +203,12 @@ static struct pcpu *cpu_create(void)
 	return cpu;
 }
 
+static void tell(struct pcpu *cpu, enum pcpu_state state)
+{
+	state_set(cpu, state);
+	lapic_ipi(cpu->apic_id, IRQ_VECTOR_KICK);
+}
+
 /* NULL, or why it cannot be used. */
 static const char *cpu_call(struct pcpu *cpu, u8 *page)
 {
@@ -210,11 +225,14 @@ static const char *cpu_call(struct pcpu *cpu, u8 *page)
 		__atomic_store_n(&p->stack, 0, __ATOMIC_RELEASE);
 		return "it does not answer";
 	}
-	if (state_get(cpu) == PCPU_ANSWERED && !tsc_agrees(cpu)) {
-		lapic_init_ipi(cpu->apic_id);
-		return "its time-stamp counter is not in step with the first CPU's";
+	if (state_get(cpu) == PCPU_ANSWERED) {
+		if (!tsc_agrees(cpu)) {
+			lapic_init_ipi(cpu->apic_id);
+			return "its time-stamp counter is not in step with the first CPU's";
+		}
+		tell(cpu, PCPU_IN_STEP);
 	}
-	if (!wait_leaves(cpu, PCPU_ANSWERED, REPORT_WAIT_US))
+	if (!wait_leaves(cpu, PCPU_IN_STEP, REPORT_WAIT_US))
 		return "it does not come to its end of the start";
 	return state_get(cpu) == PCPU_UNFIT ? cpu->unfit : NULL;
 }
@@ -225,6 +243,7 @@ static void cpu_accept(struct pcpu *cpu)
 	host.cpu[cpu->number] = cpu;
 	/* Whoever stops all CPUs counts on those in host.cpu[]. */
 	__atomic_store_n(&host.cpus, host.cpus + 1, __ATOMIC_RELEASE);
+	tell(cpu, PCPU_ACCEPTED);
 }
 
 static void cpus_call(u8 *page)
@@ -299,7 +318,7 @@ void smp_start(void (*run)(struct pcpu *cpu))
 _Noreturn void smp_stop_here(void)
 {
 	/* In VMX operation a CPU blocks INIT, by which some machines reset: SDM vol. 3 "Restrictions on VMX Operation". */
-	if (state_get(pcpu_here()) == PCPU_UP) {
+	if (state_get(pcpu_here()) == PCPU_ACCEPTED) {
 		if (host.virtualisation_off)
 			host.virtualisation_off();
 		__atomic_fetch_add(&host.stopped, 1, __ATOMIC_RELEASE);
