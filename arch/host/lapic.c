@@ -49,7 +49,6 @@ enum {
 #define ICR_PENDING        BIT(12)
 #define ICR_ASSERT         BIT(14)
 #define ICR_LEVEL          BIT(15)
-#define ICR_OTHERS         GENMASK(19, 18)
 #define VERSION_MAX_LVT    GENMASK(23, 16)
 
 static u32 lapic_read(unsigned reg)
@@ -233,9 +232,15 @@ void lapic_startup_ipi(u32 apic_id, u8 page)
 	lapic_icr_write(apic_id, ICR_STARTUP | ICR_ASSERT | page);
 }
 
+/* One by one: the shorthand for all others would also reach CPUs that were left out, or that the firmware keeps. */
 void lapic_nmi_others(void)
 {
-	lapic_icr_write(0, ICR_NMI | ICR_ASSERT | ICR_OTHERS);
+	unsigned cpus = __atomic_load_n(&host.cpus, __ATOMIC_ACQUIRE);
+
+	for (unsigned i = 0; i < cpus; i++) {
+		if (host.cpu[i] != pcpu_here())
+			lapic_icr_write(host.cpu[i]->apic_id, ICR_NMI | ICR_ASSERT);
+	}
 }
 
 /* ---- Timer ------------------------------------------------------------------------------------------------------ */
