@@ -206,8 +206,8 @@ bool lapic_init_other(void)
 static void lapic_icr_write(u32 apic_id, u64 low)
 {
 	if (!host.lapic.mmio) {
-		/* What was written to memory before must be seen by whom it concerns: the WRMSR does not wait for it. */
-		mfence();
+		/* What was written to memory before must be seen by whom it concerns. SDM vol. 3 "MSR Access in x2APIC Mode". */
+		wrmsr_fence();
 		lapic_write(LAPIC_ICR_LOW, (u64)apic_id << 32 | low);
 		return;
 	}
@@ -285,6 +285,7 @@ void lapic_timer_set(u64 deadline)
 	u64 now;
 
 	if (host.lapic.deadline_mode) {
+		wrmsr_fence();
 		/* 0 disarms; nobody waits for tick 0. */
 		wrmsr(MSR_TSC_DEADLINE, deadline == HOST_TIMER_OFF ? 0 : MAX(deadline, 1ULL));
 		return;

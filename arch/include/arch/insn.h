@@ -144,6 +144,11 @@ static inline void mfence(void)
 {
 	__asm__ volatile("mfence" : : : "memory");
 }
+/* What was written before is seen before what follows is done: a WRMSR that does not serialize waits for nothing by itself. */
+static inline void wrmsr_fence(void)
+{
+	__asm__ volatile("mfence; lfence" : : : "memory");
+}
 static inline void wbinvd(void)
 {
 	__asm__ volatile("wbinvd" : : : "memory");
