@@ -48,7 +48,6 @@ enum {
 #define ICR_STARTUP        0x600
 #define ICR_PENDING        BIT(12)
 #define ICR_ASSERT         BIT(14)
-#define ICR_LEVEL          BIT(15)
 #define VERSION_MAX_LVT    GENMASK(23, 16)
 
 static u32 lapic_read(unsigned reg)
@@ -224,7 +223,8 @@ void lapic_ipi(u32 apic_id, u8 vector)
 
 void lapic_init_ipi(u32 apic_id)
 {
-	lapic_icr_write(apic_id, ICR_INIT | ICR_LEVEL | ICR_ASSERT);
+	/* Edge-triggered: nothing need take it back. */
+	lapic_icr_write(apic_id, ICR_INIT | ICR_ASSERT);
 }
 
 void lapic_startup_ipi(u32 apic_id, u8 page)
