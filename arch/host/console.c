@@ -75,6 +75,7 @@ static void console_take(void *ctx, u8 byte)
 
 bool console_service(struct console *c)
 {
+	void (*listener)(void *arg);
 	bool arrived;
 	u32 before;
 
@@ -83,8 +84,9 @@ bool console_service(struct console *c)
 	uart_service(&c->uart, console_take, c);
 	arrived = c->rx_head != before;
 	spin_unlock(&c->lock);
-	if (arrived && c->listener)
-		c->listener(c->listener_arg);
+	listener = __atomic_load_n(&c->listener, __ATOMIC_ACQUIRE);
+	if (arrived && listener)
+		listener(c->listener_arg);
 	return arrived;
 }
 
@@ -124,6 +126,7 @@ size_t host_console_read(u8 *buf, size_t max)
 
 void host_console_listen(void (*fn)(void *arg), void *arg)
 {
-	host.console.listener = fn;
+	/* Whoever sees the function has its argument. */
 	host.console.listener_arg = arg;
+	__atomic_store_n(&host.console.listener, fn, __ATOMIC_RELEASE);
 }
