@@ -46,6 +46,12 @@ static bool before(u64 a, u64 b)
 	return (s64)(a - b) < 0;
 }
 
+/* Whoever waited for a lock has read the clock earlier than the one who had it. */
+static u64 elapsed(u64 from, u64 now)
+{
+	return before(now, from) ? 0 : now - from;
+}
+
 static u64 look_at(const u64 *word)
 {
 	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
@@ -128,7 +134,7 @@ static void dequeue(struct sched *s, struct sched_cpu *c, struct sched_task *t, 
 	while (*link != t)
 		link = &(*link)->next;
 	*link = t->next;
-	t->waited += now - t->queued_at;
+	t->waited += elapsed(t->queued_at, now);
 	if (!t->dedicated)
 		__atomic_fetch_sub(&s->waiting, 1, __ATOMIC_ACQ_REL);
 }
@@ -175,9 +181,9 @@ static void vnow_raise(struct sched *s, u64 vtime)
 static void account(struct sched *s, struct sched_cpu *c, u64 now)
 {
 	struct sched_task *t = c->running;
-	u64 had = now - t->started;
+	u64 had = elapsed(t->started, now);
 
-	t->started = now;
+	t->started += had;
 	t->runtime += had;
 	if (__atomic_load_n(&s->waiting, __ATOMIC_ACQUIRE))
 		t->vtime += vtime_of(MIN(had, 2 * s->slice), t->weight);
