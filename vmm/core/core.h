@@ -27,11 +27,13 @@ void vcpu_set_cr2(struct vcpu *v, u64 value);
 void vcpu_walk_state(struct vcpu *v, struct gwalk_state *s);
 enum emul_mode vcpu_mode(struct vcpu *v);
 
+void vm_is_alive(struct vm *vm); /* vm.c */
+
 /* For the watchdog. */
 static inline void vcpu_is_alive(struct vcpu *v)
 {
 	if (unlikely(v->vm->watchdog))
-		__atomic_store_n(&v->vm->alive_at, host_ticks(), __ATOMIC_RELAXED);
+		vm_is_alive(v->vm);
 }
 
 static inline u64 vcpu_reg(struct vcpu *v, enum vreg reg)

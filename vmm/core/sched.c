@@ -298,6 +298,23 @@ static void wake_sleepers(struct sched *s, unsigned cpu, u64 now)
 		(void)make_runnable(s, cpu, c->sleepers, now);
 }
 
+u64 sched_runtime(struct sched *s, struct sched_task *t, u64 now)
+{
+	for (;;) {
+		unsigned cpu = __atomic_load_n(&t->cpu, __ATOMIC_ACQUIRE);
+		struct sched_cpu *c = &s->cpu[cpu];
+		bool here;
+		u64 had;
+
+		spin_lock(&c->lock);
+		here = t->cpu == cpu;
+		had = t->runtime + (t->state == SCHED_RUNNING ? elapsed(t->started, now) : 0);
+		spin_unlock(&c->lock);
+		if (here)
+			return had;
+	}
+}
+
 /* ---- Choosing ------------------------------------------------------------------------------- */
 
 /* The CPU whose queue's first has waited longest, by virtual time; `cpus`: none. *vtime: who is ahead of this leaves his place to it. */

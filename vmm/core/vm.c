@@ -174,16 +174,35 @@ static int create_vcpus(struct vm *vm)
 	return 0;
 }
 
-/* In the first vcpu's turn. One that waits in HLT is alive. */
+static u64 first_runtime(struct vm *vm)
+{
+	return sched_runtime(&vm->hv->sched, &vm->vcpu[0].task, host_ticks());
+}
+
+void vm_is_alive(struct vm *vm)
+{
+	__atomic_store_n(&vm->alive_run, first_runtime(vm), __ATOMIC_RELAXED);
+}
+
+static void watchdog_arm(struct vm *vm, u64 left)
+{
+	timer_set(&vm->vcpu[0].clock, &vm->watchdog_timer, host_ticks() + left);
+}
+
+/*
+ * In the first vcpu's turn. One that waits in HLT is alive; and one that does not get a CPU cannot help it: what counts is
+ * how long it has run.
+ */
 static void watchdog_fire(void *arg)
 {
 	struct vm *vm = arg;
-	u64 now = host_ticks();
+	u64 ran;
 
 	if (vm->vcpu[0].halted)
-		vm->alive_at = now;
-	if (now - vm->alive_at < vm->watchdog)
-		timer_set(&vm->vcpu[0].clock, &vm->watchdog_timer, vm->alive_at + vm->watchdog);
+		vm_is_alive(vm);
+	ran = first_runtime(vm) - __atomic_load_n(&vm->alive_run, __ATOMIC_RELAXED);
+	if ((s64)ran < (s64)vm->watchdog)
+		watchdog_arm(vm, vm->watchdog - ran);
 	else
 		vm_kill(vm, "its watchdog has seen neither a halt nor an interrupt for %llu s",
 			(unsigned long long)(vm->watchdog / vm->tsc_hz));
@@ -191,9 +210,10 @@ static void watchdog_fire(void *arg)
 
 static void watchdog_start(struct vm *vm)
 {
-	vm->alive_at = host_ticks();
-	if (vm->watchdog)
-		timer_set(&vm->vcpu[0].clock, &vm->watchdog_timer, vm->alive_at + vm->watchdog);
+	if (!vm->watchdog)
+		return;
+	vm_is_alive(vm);
+	watchdog_arm(vm, vm->watchdog);
 }
 
 int vm_create(struct vm *vm, const struct vm_params *p, struct load_error *why)

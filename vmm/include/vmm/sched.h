@@ -97,6 +97,8 @@ struct sched_task *sched_switch(struct sched *s, unsigned cpu, u64 now, bool blo
 bool sched_due(struct sched *s, unsigned cpu, u64 now);
 /* On `cpu`: when sched_due() is to be called next; SCHED_NEVER. */
 u64 sched_deadline(struct sched *s, unsigned cpu);
+/* Ticks for which it has run in all, from any CPU. */
+u64 sched_runtime(struct sched *s, struct sched_task *t, u64 now);
 /* On `cpu`: t->loaded was cleared: whoever is idle may have it. */
 void sched_unloaded(struct sched *s, struct sched_task *t);
 

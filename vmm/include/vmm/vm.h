@@ -92,8 +92,8 @@ struct vm {
 	u64 restart_at;         /* VM_BACKOFF */
 	unsigned quick_resets;  /* in a row, each soon after the start */
 	unsigned crashes;       /* in a row likewise */
-	u64 watchdog;           /* ticks; 0: off */
-	u64 alive_at; /* when it last halted or took an interrupt; kept only with a watchdog */
+	u64 watchdog;           /* ticks of the first vcpu's run time; 0: off */
+	u64 alive_run; /* what that was when it last halted or took an interrupt; kept only with a watchdog */
 	struct timer watchdog_timer;
 	const struct backend_ops *ops;
 	const struct backend_caps *caps;
