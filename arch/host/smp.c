@@ -14,9 +14,10 @@
 #include <vmm/log.h>
 #include <vmm/string.h>
 
-#define INIT_WAIT_US    10000  /* between INIT and the start-up IPI */
-#define STARTUP_WAIT_US 200    /* between the two start-up IPIs */
-#define ANSWER_WAIT_US  100000 /* how long an answer may take */
+#define INIT_WAIT_US    10000 /* between INIT and the start-up IPI */
+#define STARTUP_WAIT_US 200   /* between the two start-up IPIs */
+#define ANSWER_WAIT_US                                                                             \
+	500000 /* how long an answer may take: an emulator's CPU may have to wait for one itself */
 #define REPORT_WAIT_US  1000000
 #define STOP_WAIT_READS 100000 /* of a port, about 1 us each: there may be no clock yet */
 #define TSC_ROUNDS      32
