@@ -28,10 +28,11 @@ test: ## run every test (`make test-fast`: those that need no emulator)
 	@tools/setup test
 	@$(TEST_RUN) check unit fuzz products micro boot bench guest
 
-# What needs more kernels than the tiny one: half an hour more, with cold caches.
+# What needs more kernels than the tiny one, or more CPUs than a small machine has for the emulators: half an hour more, with
+# cold caches.
 test-full:
 	@tools/setup test
-	@$(TEST_RUN) check unit fuzz products micro boot bench guest guest-full
+	@$(TEST_RUN) check unit fuzz products micro boot bench guest boot-full guest-full
 
 test-guest:
 	@tools/setup test

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The boot matrix: a row per case. What the words mean is in test/harness/bootcase.py."""
+import dataclasses
 import os
 import struct
 
@@ -19,6 +20,11 @@ def qemu(model="max", **more):
 
 def bochs(model="broadwell_ult", **more):
     return Machine("bochs", model, **more)
+
+
+def full(*boots):
+    """What `make test` is spared (test/harness/suites.py, "boot-full")."""
+    return tuple(dataclasses.replace(b, full=True) for b in boots)
 
 
 # ---- What is seen ----
@@ -175,41 +181,17 @@ CASES = [
     hello("vmx-cpuid-limited", bochs(extra=("cpu: cpuid_limit_winnt=1",))),
     hello("vmx-haswell-seabios", bochs("corei7_haswell_4770", firmware="seabios")),
 
-    # Several CPUs, their firmware's ways with them; and that all of them are still at the end.
+    # Several CPUs, guests with several CPUs, several guests: the few that two CPUs of the host bear at any load.
     smp("svm-2", qemu(cpus=2), 2),
-    smp("svm-4-uefi", qemu(cpus=4, firmware="uefi"), 4),
-    smp("svm-phenom-3", qemu("phenom", cpus=3), 3),
-    smp("svm-64", qemu(cpus=64, mem=1024), 64),
     smp("vmx-2", bochs(cpus=2), 2),
-    smp("vmx-4", bochs(cpus=4), 4),
-    smp("vmx-arrandale-2", bochs("corei5_arrandale_m520", cpus=2), 2),
-    smp("vmx-skylake-strict-2", bochs("corei7_skylake_x", cpus=2, strict=True), 2),
     Boot("smp/svm-lone-guest", qemu(cpus=2), (Expect(r"^havoc: SVM, 5\d\d MiB of memory"), LINUX, HELLO), elf="havoc.elf"),
     cpus_left_out("svm", qemu(cpus=2)),
-    cpus_left_out("vmx", bochs(cpus=2)),
-    smp_shell("svm-on-idle-reboot", qemu(cpus=4), (Send("poweroff -f\n"), OFF), options="on-idle=reboot", ends="reboot"),
-    smp_shell("svm-on-idle-halt", qemu(cpus=4), (Send("poweroff -f\n"), OFF), options="on-idle=halt", ends="halt"),
     smp_shell("vmx-poweroff", bochs(cpus=2), (Send("poweroff -f\n"), OFF), ends="poweroff"),
-
-    # A guest with several CPUs.
-    smp_guest("svm-1-on-2", qemu(cpus=2), 1),
     smp_guest("svm-2-on-1", MAX, 2),
     smp_guest("svm-4-on-2", qemu(cpus=2), 4),
-    smp_guest("svm-8-on-4", qemu(cpus=4), 8),
     smp_guest("vmx-2-on-2", bochs(cpus=2), 2),
-    smp_guest("vmx-4-on-2", bochs(cpus=2), 4),
-    smp_guest("vmx-8-on-1", BROADWELL, 8),
-    guests("svm-demo", qemu(cpus=2), open(os.path.join("guest", "demo.conf")).read(),
-           (Expect(r"^\[smp\] hello from CPU 0"), Expect(r"^\[smp\] hello from CPU 1"), Expect(r"^\[tiny\] hello"),
-            Expect(r"^\[ring3\] hello from ring 3")), images=("tiny", "tiny-smp", "vmcall-hello")),
-
-    # Several guests.
-    tiny_guests("svm-4-on-1", MAX, 4),
     tiny_guests("svm-4-on-2", qemu(cpus=2), 4),
-    tiny_guests("svm-16-on-4", qemu(cpus=4, mem=1024), 16),
-    tiny_guests("svm-32-on-2", qemu(cpus=2, mem=2048), 32),
     tiny_guests("vmx-4-on-2", bochs(cpus=2), 4),
-    tiny_guests("vmx-16-on-4", bochs(cpus=4, mem=1024), 16),
     guests("svm-mistakes", qemu(cpus=2), "[vm a]\nimage = tiny\nmemroy = 64M\n[vm b]\nimage = none\n[vm c]\nimage = tiny\n"
            "affinity = 7\n[vm d]\nimage = tiny\ndedicated = on\naffinity = 1\nmemory = 64M\n[vm e]\nimage = tiny\n",
            (Expect(r"^havoc: havoc.conf:3: the key memroy is not known in \[vm\]: did you mean memory\?"),
@@ -224,6 +206,30 @@ CASES = [
                       Expect(r"^havoc: guest bad restarts \(it had crashed\), \d so far", timeout=120),
                       Expect(r"^\[good\] hello", times=4))), Expect(r"^\[good\] hello", times=2)),
            files_of=(("micro/mmio_exec.bz", "image bad"),), allow=("killed",)),
+
+    # Their firmware's ways with them; many CPUs, many guests; and that all of them are still there at the end.
+    *full(
+        smp("svm-4-uefi", qemu(cpus=4, firmware="uefi"), 4),
+        smp("svm-phenom-3", qemu("phenom", cpus=3), 3),
+        smp("svm-64", qemu(cpus=64, mem=1024), 64),
+        smp("vmx-4", bochs(cpus=4), 4),
+        smp("vmx-arrandale-2", bochs("corei5_arrandale_m520", cpus=2), 2),
+        smp("vmx-skylake-strict-2", bochs("corei7_skylake_x", cpus=2, strict=True), 2),
+        cpus_left_out("vmx", bochs(cpus=2)),
+        smp_shell("svm-on-idle-reboot", qemu(cpus=4), (Send("poweroff -f\n"), OFF), options="on-idle=reboot", ends="reboot"),
+        smp_shell("svm-on-idle-halt", qemu(cpus=4), (Send("poweroff -f\n"), OFF), options="on-idle=halt", ends="halt"),
+        smp_guest("svm-1-on-2", qemu(cpus=2), 1),
+        smp_guest("svm-8-on-4", qemu(cpus=4), 8),
+        smp_guest("vmx-4-on-2", bochs(cpus=2), 4),
+        smp_guest("vmx-8-on-1", BROADWELL, 8),
+        guests("svm-demo", qemu(cpus=2), open(os.path.join("guest", "demo.conf")).read(),
+               (Expect(r"^\[smp\] hello from CPU 0"), Expect(r"^\[smp\] hello from CPU 1"), Expect(r"^\[tiny\] hello"),
+                Expect(r"^\[ring3\] hello from ring 3")), images=("tiny", "tiny-smp", "vmcall-hello")),
+        tiny_guests("svm-4-on-1", MAX, 4),
+        tiny_guests("svm-16-on-4", qemu(cpus=4, mem=1024), 16),
+        tiny_guests("svm-32-on-2", qemu(cpus=2, mem=2048), 32),
+        tiny_guests("vmx-16-on-4", bochs(cpus=4, mem=1024), 16),
+    ),
 
     # Memory: more than 4 GiB, more than 64 GiB, and guests as large.
     hello("svm-max-5g", qemu(mem=5120)),

@@ -96,6 +96,7 @@ class Boot:
     allow: tuple = ()  # names of NEVER
     never: tuple = ()  # more patterns that must not be seen
     cost: int = field(default=10)
+    full: bool = False  # in `make test-full` only: many CPUs or guests, for which two CPUs of the host are too few
 
 
 def iso(env, folder, boot):
@@ -276,10 +277,18 @@ def run_boot(env, folder, boot):
     os.remove(image)
 
 
-def cases(env):
+def rows(env, full):
     sys.path.insert(0, os.path.join(env.root, "test", "boot"))
     import cases as table  # pylint: disable=import-outside-toplevel
 
     def case(boot):
-        return Case("boot/" + boot.name, lambda env, folder: run_boot(env, folder, boot), cost=boot.cost)
-    return [case(b) for b in table.CASES]
+        return Case(("boot-full/" if full else "boot/") + boot.name, lambda env, folder: run_boot(env, folder, boot), cost=boot.cost)
+    return [case(b) for b in table.CASES if b.full == full]
+
+
+def cases(env):
+    return rows(env, False)
+
+
+def full_cases(env):
+    return rows(env, True)

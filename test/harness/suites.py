@@ -13,7 +13,8 @@ FUZZ_SMOKE_RUNS = 20000
 
 # What must be made before the cases of a suite can run: the make target.
 BUILD_TARGETS = {"unit": "build-unit", "fuzz": "build-fuzz", "boot": "build-boot", "micro": "build-micro",
-                 "bench": "build-bench", "guest": "build-guest-test", "guest-full": "build-guest-test"}
+                 "bench": "build-bench", "guest": "build-guest-test", "guest-full": "build-guest-test",
+                 "boot-full": "build-boot"}
 
 
 def builds(env, wanted):
@@ -199,6 +200,7 @@ SUITES = {
     "bench": bench.cases,
     "guest": guestcase.cases,
     "guest-full": guestcase.full_cases,
+    "boot-full": bootcase.full_cases,
 }
 
 
