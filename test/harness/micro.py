@@ -9,10 +9,12 @@ A run without a verdict is an error. Comments of the source say how it is run:
     EXPECT-LOG: regex       a line that the hypervisor must log (may stand several times)
     EXPECT-RESETS: n        how often the guest is restarted by the hypervisor on the way
     BACKENDS: svm vmx       where it applies; both if not said
+    CLOCK: instructions     QEMU, too, counts instructions as time: for what must not depend on how busy this host is
 """
 import glob
 import os
 import re
+from dataclasses import replace
 
 from harness import bootcase
 from harness.core import Broken, Case, Failure, Skip
@@ -69,7 +71,11 @@ def cases(env):
         name = os.path.basename(source)[:-2]
         where = " ".join(comments(source, "BACKENDS")).split() or sorted(MACHINES)
         for backend in where:
-            def run(env, folder, name=name, source=source, machine=MACHINES[backend]):
+            machine = MACHINES[backend]
+            if machine.emulator == "qemu" and "instructions" in comments(source, "CLOCK"):
+                machine = replace(machine, icount=True)
+
+            def run(env, folder, name=name, source=source, machine=machine):
                 run_micro(env, folder, name, source, machine)
             found.append(Case("micro/%s/%s" % (backend, name), run, cost=4))
     return found

@@ -2,6 +2,8 @@
 /*
  * HLT sleeps until an interrupt wakes it and goes on behind the HLT: by the local APIC's timer, and
  * not by an interrupt below the task priority; an interrupt that arrived between STI and HLT is not lost.
+ *
+ * CLOCK: instructions
  */
 #include "micro.h"
 

@@ -2,6 +2,8 @@
 /*
  * The guest's registers are its own: vector and x87 registers, MXCSR, debug registers, general registers, flags and CR2 keep their
  * values over thousands of exits of every kind, and interrupts.
+ *
+ * CLOCK: instructions
  */
 #include "micro.h"
 

@@ -2,6 +2,8 @@
 /*
  * Storms that a hostile guest can raise, each bounded here and each survived by both: exceptions by the ten thousand (#UD, #DB by TF and
  * by breakpoints in the handlers' own way, #AC, #PF), interrupts without EOI, timers of a nanosecond, IPIs to oneself, port I/O and unknown hypercalls.
+ *
+ * CLOCK: instructions
  */
 #include "micro.h"
 
