@@ -8,7 +8,6 @@
 
 #include <arch/cpu.h>
 #include <arch/cpuid.h>
-#include <arch/cpu.h>
 #include <arch/insn.h>
 #include <arch/msr.h>
 #include <arch/regs.h>
