@@ -29,8 +29,10 @@ void ap_start(void);
 _Noreturn void ap_main(struct pcpu *cpu);
 
 struct ap_params {
-	u16 gdt_limit;
-	u32 gdt_base;
+	struct {
+		u16 limit;
+		u32 base;
+	} packed gdt;
 	u16 pad0;
 	u32 far_32bit;
 	u16 sel_32bit, pad1;
@@ -38,7 +40,7 @@ struct ap_params {
 	u16 sel_64bit, pad2;
 	u64 early_cr3, cr3, entry, cpu;
 	u64 stack; /* taken by the CPU that comes */
-} packed;
+};
 _Static_assert(offsetof(struct ap_params, early_cr3) == 24, "as in ap.S");
 
 static u64 us_to_ticks(u64 us)
@@ -180,7 +182,7 @@ static void trampoline_fill(u8 *page)
 	struct ap_params *p = params_at(page);
 
 	memcpy(page, ap_trampoline, (size_t)(ap_trampoline_end - ap_trampoline));
-	p->gdt_base = base + (u32)(ap_gdt - ap_trampoline);
+	p->gdt.base = base + (u32)(ap_gdt - ap_trampoline);
 	p->far_32bit = base + (u32)(ap_32bit - ap_trampoline);
 	p->far_64bit = base + (u32)(ap_64bit - ap_trampoline);
 	p->early_cr3 = host_pa(early_pml4);
