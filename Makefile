@@ -10,6 +10,21 @@ SHELL := /bin/sh
 
 .DEFAULT_GOAL := all
 
+# Goals that write the build folder are made by a make that has it for itself; `run` and the like
+# take it for their builds only, and not while a guest runs.
+ONE_MAKE = +@tools/one-make '$(or $(BUILD),build)' $(MAKE)
+ifeq ($(HAVOC_LOCKED)$(filter run try usb guest guest-help test%,$(MAKECMDGOALS)),)
+LOCKING := $(filter all iso clean guest-% guests% build-%,$(or $(MAKECMDGOALS),all))
+endif
+
+ifneq ($(LOCKING),)
+
+.PHONY: locked $(MAKECMDGOALS)
+$(or $(MAKECMDGOALS),all): locked ; @:
+locked: ; $(ONE_MAKE) $(MAKECMDGOALS)
+
+else
+
 include mk/config.mk
 include mk/rules.mk
 include mk/guest.mk
@@ -30,7 +45,7 @@ else
 HELP := help-all
 guest: ## make a guest: of the catalogue, or of a program, a folder, an image (`make guest help`)
 	@tools/setup guest $(if $(OCI),oci)
-	+@$(MAKE) guest-files $(if $(GUEST_SAY),,GUEST_SAY=--say)
+	$(ONE_MAKE) guest-files $(if $(GUEST_SAY),,GUEST_SAY=--say)
 endif
 
 iso: $(BUILD)/havoc.iso ## build build/havoc.iso: boots by BIOS and UEFI, from CD and USB stick
@@ -39,12 +54,12 @@ iso: $(BUILD)/havoc.iso ## build build/havoc.iso: boots by BIOS and UEFI, from C
 # is read.
 run: ## boot the ISO in an emulator, or in KVM where nested: says `hello` once a second
 	@tools/setup run $(if $(OCI),oci)
-	+@$(MAKE) iso
+	$(ONE_MAKE) iso
 	@tools/run --backend '$(BACKEND)' --firmware '$(FIRMWARE)' --cpus '$(CPUS)' --mem '$(MEM)' --iso '$(BUILD)/havoc.iso'
 
 usb: ## write the ISO to the USB stick DEV=/dev/sdX (asks first)
 	@tools/usb --check '$(DEV)'
-	+@$(MAKE) iso
+	$(ONE_MAKE) iso
 	@tools/usb '$(DEV)' '$(BUILD)/havoc.iso'
 
 setup: ## install what run, test and check need (apt)
@@ -58,7 +73,7 @@ clean: ## remove build/ (the cache of built kernels stays: see `make doctor`)
 
 try: ## boot the guest straight in QEMU, without the hypervisor: whose fault is it?
 	@tools/setup try $(if $(OCI),oci)
-	+@$(MAKE) guest-files
+	$(ONE_MAKE) guest-files
 	@tools/try --mem '$(MEM)' --cpus '$(CPUS)' '$(GUEST_OUT)'
 
 help: $(HELP) ## this list
@@ -78,3 +93,5 @@ help-all:
 	@echo '  CC        gcc or clang                                                [$(CC)]'
 	@echo '  BUILD     where to build                                              [$(BUILD)]'
 	@echo '  V         1: show the commands                                        [$(V)]'
+
+endif
