@@ -10,6 +10,13 @@ SHELL := /bin/sh
 
 .DEFAULT_GOAL := all
 
+include mk/names.mk
+
+# Where the user called make, which with `make -C` is not here. (A shell on the way would forget it.)
+ifeq ($(if $(HAVOC_CALLER),$(MAKELEVEL),0),0)
+export HAVOC_CALLER := $(PWD)
+endif
+
 # Goals that write the build folder are made by a make that has it for itself; `run` and the like
 # take it for their builds only, and not while a guest runs.
 ONE_MAKE = +@tools/one-make '$(or $(BUILD),build)' $(MAKE)

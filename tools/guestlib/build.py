@@ -66,8 +66,6 @@ class Guest:
             tree = catalogue.tree(self.image, self.inputs.values, self.build)
             check_program(tree, self.rdinit(), f"the image {self.image}")
             return tree
-        if get("OCI") and get("PROGRAM"):
-            raise Fault("OCI and PROGRAM both say what /init is: give one of them")
         tree, process, what = Tree(), None, "the list " + self.inputs.path("LINUX_INITRAMFS_IN")
         if get("OCI"):
             what = self.inputs.oci_path()
@@ -138,9 +136,6 @@ class Guest:
     def wishes(self, embed):
         """What is asked of the kernel's configuration, and whether it is a whole one."""
         own = self.inputs.paths("LINUX_CONFIG_IN")
-        for path in own:
-            if not os.path.isfile(path):
-                raise Fault(f"LINUX_CONFIG_IN: there is no file {path}")
         full = any(kconfig.is_full(path) for path in own)
         # The compression is a choice of one: of the variable, else of the user's files, else the default.
         asked = self.inputs.get("KERNEL_COMPRESSION")
@@ -167,6 +162,7 @@ class Guest:
         embed = self.inputs.get("LINUX_EMBED", "0")
         if embed not in ("0", "1"):
             raise Fault(f"LINUX_EMBED={embed}: give 1 (the initramfs inside the bzImage) or 0 (beside it)")
+        self.inputs.check()
         os.makedirs(self.out, exist_ok=True)
         try:
             return self.make_locked(embed)
