@@ -12,7 +12,7 @@ from guestlib.common import Fault
 
 # name -> (what it means, the default as text)
 VARIABLES = {
-    "IMAGE": ("an image of the catalogue, or several: the root, kernel and command line to begin from", "tiny"),
+    "IMAGE": ("an image of the catalogue, or several; for a guest of your own, the kernel and command line to begin from", "tiny"),
     "PROGRAM": ("a C file, or a static executable: compiled, and made /init", ""),
     "LINUX_INITRAMFS_ROOT": ("a folder that becomes the root", ""),
     "LINUX_INIT": ("the program in LINUX_INITRAMFS_ROOT that /init links to; with OCI, what is started", "the only one; the image's"),
