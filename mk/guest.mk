@@ -11,6 +11,9 @@
 # For the shell, whatever is in it.
 quote = '$(subst ','\'',$(1))'
 
+# The one sentence, by itself on a line, and the end.
+fault = $(shell printf '%s\n' $(call quote,havoc: $(1)) >&2)$(error no guest)
+
 # A guest.mk here, or in GUEST_DIR, sets variables as the command line does.
 empty     :=
 space     := $(empty) $(empty)
@@ -18,7 +21,7 @@ ifneq ($(GUEST_DIR),)
 GUEST_HOME := $(shell for d in $(call quote,$(GUEST_DIR)) $(call quote,$(or $(HAVOC_CALLER),.))/$(call quote,$(GUEST_DIR)); do \
 	[ ! -f "$$d/guest.mk" ] || { printf '%s' "$$d"; break; }; done)
 ifeq ($(GUEST_HOME),)
-$(error havoc: GUEST_DIR=$(GUEST_DIR): there is no guest.mk in it)
+$(call fault,GUEST_DIR=$(GUEST_DIR): there is no guest.mk in it)
 endif
 include $(subst $(space),\ ,$(GUEST_HOME))/guest.mk
 else
@@ -71,6 +74,9 @@ $(BUILD)/setup-guest.ok: tools/setup
 # again. (A pattern for all of them, so that it is one call.)
 $(foreach part,$(GUEST_PARTS),$(GUEST)/%/$(part)): FORCE | $(BUILD)/setup-guest.ok
 	$(Q)tools/guest build $(GUEST_SAY) --build '$(GUEST)' '$*' $(guest-args) $(guest-template-vars)
+
+# tools/guest replaces them whole or not at all: a mistake takes no good guest away.
+.PRECIOUS: $(foreach part,$(GUEST_PARTS),$(GUEST)/%/$(part))
 
 # Said before anything is compiled for it.
 ifneq ($(filter iso run try usb,$(MAKECMDGOALS)),)
