@@ -55,14 +55,19 @@ guest: ## make a guest: of the catalogue, or of a program, a folder, an image (`
 	$(ONE_MAKE) guest-files $(if $(GUEST_SAY),,GUEST_SAY=--say)
 endif
 
+ISO_SAY ?= $(if $(findstring s,$(firstword -$(MAKEFLAGS))),,--say)
 iso: $(BUILD)/havoc.iso ## build build/havoc.iso: boots by BIOS and UEFI, from CD and USB stick
+	@[ -z '$(ISO_SAY)' ] || du -b '$<' | awk '{ printf "havoc: %s, %.1f MB, guest %s\n", $$2, $$1 / 1e6, "$(GUEST_NAMES)" }'
+
+RUN = tools/run --backend '$(BACKEND)' --firmware '$(FIRMWARE)' --cpus '$(CPUS)' --mem '$(MEM)' --iso '$(BUILD)/havoc.iso'
 
 # The rest is made by a second make, because what is installed now may be looked at when a makefile
 # is read.
 run: ## boot the ISO in an emulator, or in KVM where nested: says `hello` once a second
 	@tools/setup run $(if $(OCI),oci)
-	$(ONE_MAKE) iso
-	@tools/run --backend '$(BACKEND)' --firmware '$(FIRMWARE)' --cpus '$(CPUS)' --mem '$(MEM)' --iso '$(BUILD)/havoc.iso'
+	@$(RUN) --check
+	$(ONE_MAKE) iso ISO_SAY=
+	@$(RUN)
 
 usb: ## write the ISO to the USB stick DEV=/dev/sdX (asks first)
 	@tools/usb --check '$(DEV)'
@@ -93,9 +98,10 @@ help-all:
 	@echo '  BACKEND   auto, svm (QEMU), vmx (Bochs, or KVM where nested)          [$(BACKEND)]'
 	@echo '  FIRMWARE  bios, uefi                                                  [$(FIRMWARE)]'
 	@echo '  CPUS      CPUs of the emulated machine (Havoc uses the first)         [$(CPUS)]'
-	@echo '  MEM       memory of the emulated machine: 512M, 4G                    [$(MEM)]'
+	@echo '  MEM       memory of the emulated machine: 192M (the least), 4G        [$(MEM)]'
 	@echo '  IMAGE     the guest: $(GUEST_IMAGES)  [$(GUEST_NAMES)]'
-	@echo '            or one of your own: see `make guest help`'
+	@echo '            or one of your own: PROGRAM, OCI and others: see `make guest help`'
+	@echo '  OPTIONS   the hypervisor'"'"'s options: mem=256M (docs/options.md)        [$(OPTIONS)]'
 	@echo '  DEV       the disk that `make usb` writes'
 	@echo '  CC        gcc or clang                                                [$(CC)]'
 	@echo '  BUILD     where to build                                              [$(BUILD)]'

@@ -79,11 +79,20 @@ $(foreach part,$(GUEST_PARTS),$(GUEST)/%/$(part)): FORCE | $(BUILD)/setup-guest.
 .PRECIOUS: $(foreach part,$(GUEST_PARTS),$(GUEST)/%/$(part))
 
 # Said before anything is compiled for it.
-ifneq ($(filter iso run try usb,$(MAKECMDGOALS)),)
-ifneq ($(words $(GUEST_NAMES)),1)
-$(error IMAGE=$(IMAGE): Havoc runs one guest today, and an ISO holds one: name one)
-else ifeq ($(GUEST_NAMES),.none)
+GOALS := $(or $(MAKECMDGOALS),all)
+ifneq ($(filter all iso run try usb guest guest-files,$(GOALS)),)
+ifeq ($(GUEST_NAMES),.none)
 $(error no guest)
+endif
+NO_IMAGE := $(firstword $(filter-out $(GUEST_IMAGES) $(patsubst $(GUEST)/%/.inputs,%,$(wildcard $(GUEST)/*/.inputs)),$(IMAGE)))
+ifneq ($(NO_IMAGE),)
+$(call fault,IMAGE=$(NO_IMAGE): there is no such image; there are: $(GUEST_IMAGES) $(filter-out $(GUEST_IMAGES),$(patsubst \
+	$(GUEST)/%/.inputs,%,$(wildcard $(GUEST)/*/.inputs))) (and to make one of your own: make guest help))
+endif
+endif
+ifneq ($(filter iso run try usb,$(GOALS)),)
+ifneq ($(words $(GUEST_NAMES)),1)
+$(call fault,IMAGE=$(IMAGE): Havoc runs one guest today$(comma) and an ISO holds one: name one)
 endif
 endif
 
