@@ -10,6 +10,28 @@ SHELL := /bin/sh
 
 .DEFAULT_GOAL := all
 
+include mk/names.mk
+
+# Where the user called make, which with `make -C` is not here. (A shell on the way would forget it.)
+ifeq ($(if $(HAVOC_CALLER),$(MAKELEVEL),0),0)
+export HAVOC_CALLER := $(PWD)
+endif
+
+# Goals that write the build folder are made by a make that has it for itself; `run` and the like
+# take it for their builds only, and not while a guest runs.
+ONE_MAKE = +@tools/one-make '$(or $(BUILD),build)' $(MAKE)
+ifeq ($(HAVOC_LOCKED)$(filter run try usb guest guest-help test%,$(MAKECMDGOALS)),)
+LOCKING := $(filter all iso clean guest-% guests% build-%,$(or $(MAKECMDGOALS),all))
+endif
+
+ifneq ($(LOCKING),)
+
+.PHONY: locked $(MAKECMDGOALS)
+$(or $(MAKECMDGOALS),all): locked ; @:
+locked: ; $(ONE_MAKE) $(MAKECMDGOALS)
+
+else
+
 include mk/config.mk
 include mk/rules.mk
 include mk/guest.mk
@@ -30,21 +52,26 @@ else
 HELP := help-all
 guest: ## make a guest: of the catalogue, or of a program, a folder, an image (`make guest help`)
 	@tools/setup guest $(if $(OCI),oci)
-	+@$(MAKE) guest-files $(if $(GUEST_SAY),,GUEST_SAY=--say)
+	$(ONE_MAKE) guest-files $(if $(GUEST_SAY),,GUEST_SAY=--say)
 endif
 
+ISO_SAY ?= $(if $(findstring s,$(firstword -$(MAKEFLAGS))),,--say)
 iso: $(BUILD)/havoc.iso ## build build/havoc.iso: boots by BIOS and UEFI, from CD and USB stick
+	@[ -z '$(ISO_SAY)' ] || du -b '$<' | awk '{ printf "havoc: %s, %.1f MB, guest %s\n", $$2, $$1 / 1e6, "$(GUEST_NAMES)" }'
+
+RUN = tools/run --backend '$(BACKEND)' --firmware '$(FIRMWARE)' --cpus '$(CPUS)' --mem '$(MEM)' --iso '$(BUILD)/havoc.iso'
 
 # The rest is made by a second make, because what is installed now may be looked at when a makefile
 # is read.
 run: ## boot the ISO in an emulator, or in KVM where nested: says `hello` once a second
 	@tools/setup run $(if $(OCI),oci)
-	+@$(MAKE) iso
-	@tools/run --backend '$(BACKEND)' --firmware '$(FIRMWARE)' --cpus '$(CPUS)' --mem '$(MEM)' --iso '$(BUILD)/havoc.iso'
+	@$(RUN) --check
+	$(ONE_MAKE) iso ISO_SAY=
+	@$(RUN)
 
 usb: ## write the ISO to the USB stick DEV=/dev/sdX (asks first)
 	@tools/usb --check '$(DEV)'
-	+@$(MAKE) iso
+	$(ONE_MAKE) iso
 	@tools/usb '$(DEV)' '$(BUILD)/havoc.iso'
 
 setup: ## install what run, test and check need (apt)
@@ -58,7 +85,7 @@ clean: ## remove build/ (the cache of built kernels stays: see `make doctor`)
 
 try: ## boot the guest straight in QEMU, without the hypervisor: whose fault is it?
 	@tools/setup try $(if $(OCI),oci)
-	+@$(MAKE) guest-files
+	$(ONE_MAKE) guest-files
 	@tools/try --mem '$(MEM)' --cpus '$(CPUS)' '$(GUEST_OUT)'
 
 help: $(HELP) ## this list
@@ -71,11 +98,14 @@ help-all:
 	@echo '  BACKEND   auto, svm (QEMU), vmx (Bochs, or KVM where nested)          [$(BACKEND)]'
 	@echo '  FIRMWARE  bios, uefi                                                  [$(FIRMWARE)]'
 	@echo '  CPUS      CPUs of the emulated machine                                 [$(CPUS)]'
-	@echo '  MEM       memory of the emulated machine: 512M, 4G                    [$(MEM)]'
+	@echo '  MEM       memory of the emulated machine: 192M (the least), 4G        [$(MEM)]'
 	@echo '  IMAGE     the guest: $(GUEST_IMAGES)  [$(GUEST_NAMES)]'
-	@echo '            or one of your own: see `make guest help`'
+	@echo '            or one of your own: PROGRAM, OCI and others: see `make guest help`'
 	@echo '  CONF      a havoc.conf: its guests, instead of IMAGE (docs/config.md)'
+	@echo '  OPTIONS   the hypervisor'"'"'s options: mem=256M (docs/options.md)        [$(OPTIONS)]'
 	@echo '  DEV       the disk that `make usb` writes'
 	@echo '  CC        gcc or clang                                                [$(CC)]'
 	@echo '  BUILD     where to build                                              [$(BUILD)]'
 	@echo '  V         1: show the commands                                        [$(V)]'
+
+endif

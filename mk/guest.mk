@@ -8,21 +8,34 @@
 # NAME is an image of the catalogue (a folder under guest/images/), or a guest of the user's own
 # (PROGRAM=..., OCI=..., LINUX_INITRAMFS_...=...). `make guest help` explains the variables.
 
+# For the shell, whatever is in it.
+quote = '$(subst ','\'',$(1))'
+
+# The one sentence, by itself on a line, and the end.
+fault = $(shell printf '%s\n' $(call quote,havoc: $(1)) >&2)$(error no guest)
+
 # A guest.mk here, or in GUEST_DIR, sets variables as the command line does.
 empty     :=
 space     := $(empty) $(empty)
-GUEST_DIR ?= .
--include $(subst $(space),\ ,$(GUEST_DIR))/guest.mk
+ifneq ($(GUEST_DIR),)
+GUEST_HOME := $(shell for d in $(call quote,$(GUEST_DIR)) $(call quote,$(or $(HAVOC_CALLER),.))/$(call quote,$(GUEST_DIR)); do \
+	[ ! -f "$$d/guest.mk" ] || { printf '%s' "$$d"; break; }; done)
+ifeq ($(GUEST_HOME),)
+$(call fault,GUEST_DIR=$(GUEST_DIR): there is no guest.mk in it)
+endif
+include $(subst $(space),\ ,$(GUEST_HOME))/guest.mk
+else
+GUEST_HOME := .
+-include guest.mk
+endif
 
 GUEST_VARS  := IMAGE PROGRAM OCI LINUX_INITRAMFS_ROOT LINUX_INIT LINUX_INITRAMFS_IN LINUX_INITRAMFS_IMAGE LINUX_CONFIG_IN \
 	LINUX_VERSION LINUX_SRC LINUX_CMDLINE LINUX_EMBED KERNEL_COMPRESSION GUEST_NAME
 GUEST_WAYS  := PROGRAM OCI LINUX_INITRAMFS_ROOT LINUX_INITRAMFS_IN LINUX_INITRAMFS_IMAGE GUEST_NAME
 GUEST_PATHS := PROGRAM OCI LINUX_INITRAMFS_ROOT LINUX_INITRAMFS_IN LINUX_INITRAMFS_IMAGE LINUX_CONFIG_IN LINUX_SRC
 
-# For the shell, whatever is in it.
-quote = '$(subst ','\'',$(1))'
-guest-args = $(foreach v,$(GUEST_VARS),$(if $($(v)),$(call quote,$(v)=$($(v))))) \
-	$(foreach v,$(GUEST_PATHS),$(if $(filter file,$(origin $(v))),$(call quote,--base=$(v)=$(GUEST_DIR))))
+guest-args = $(call quote,--caller=$(HAVOC_CALLER)) $(foreach v,$(GUEST_VARS),$(if $($(v)),$(call quote,$(v)=$($(v))))) \
+	$(foreach v,$(GUEST_PATHS),$(if $(filter file,$(origin $(v))),$(call quote,--base=$(v)=$(GUEST_HOME))))
 
 # What @VAR@ in a template may stand for: any make variable. Those of the command line and the
 # environment get there by themselves.
@@ -62,12 +75,24 @@ $(BUILD)/setup-guest.ok: tools/setup
 $(foreach part,$(GUEST_PARTS),$(GUEST)/%/$(part)): FORCE | $(BUILD)/setup-guest.ok
 	$(Q)tools/guest build $(GUEST_SAY) --build '$(GUEST)' '$*' $(guest-args) $(guest-template-vars)
 
+# tools/guest replaces them whole or not at all: a mistake takes no good guest away.
+.PRECIOUS: $(foreach part,$(GUEST_PARTS),$(GUEST)/%/$(part))
+
 # Said before anything is compiled for it.
-ifneq ($(filter iso run try usb,$(MAKECMDGOALS)),)
-ifneq ($(words $(GUEST_NAMES)),1)
-$(error IMAGE=$(IMAGE): Havoc runs one guest today, and an ISO holds one: name one)
-else ifeq ($(GUEST_NAMES),.none)
+GOALS := $(or $(MAKECMDGOALS),all)
+ifneq ($(filter all iso run try usb guest guest-files,$(GOALS)),)
+ifeq ($(GUEST_NAMES),.none)
 $(error no guest)
+endif
+NO_IMAGE := $(firstword $(filter-out $(GUEST_IMAGES) $(patsubst $(GUEST)/%/.inputs,%,$(wildcard $(GUEST)/*/.inputs)),$(IMAGE)))
+ifneq ($(NO_IMAGE),)
+$(call fault,IMAGE=$(NO_IMAGE): there is no such image; there are: $(GUEST_IMAGES) $(filter-out $(GUEST_IMAGES),$(patsubst \
+	$(GUEST)/%/.inputs,%,$(wildcard $(GUEST)/*/.inputs))) (and to make one of your own: make guest help))
+endif
+endif
+ifneq ($(filter iso run try usb,$(GOALS)),)
+ifneq ($(words $(GUEST_NAMES)),1)
+$(call fault,IMAGE=$(IMAGE): Havoc runs one guest today$(comma) and an ISO holds one: name one)
 endif
 endif
 

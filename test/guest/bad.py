@@ -92,7 +92,11 @@ ROWS = [
                                          env={"XDG_CACHE_HOME": w.folder + "/a b"})),
     ("several-on-iso", lambda w: refused_iso(w)),
     ("cmdline-long", refuse(r"LINUX_CMDLINE has 2[0-9]{3} characters", "LINUX_CMDLINE=" + "x" * 2100)),
-    ("guest.mk", refuse(r"PROGRAM=.*/no/such.c: there is no such file", "GUEST_DIR={}", files=[("guest.mk", "PROGRAM = no/such.c\n")])),
+    ("guest.mk", refuse(r"PROGRAM=no/such.c: there is no such file in {}$", "GUEST_DIR={}", files=[("guest.mk", "PROGRAM = no/such.c\n")])),
+
+    ("guest-dir", refuse(r"GUEST_DIR={}/none: there is no guest\.mk in it", "GUEST_DIR={}/none")),
+    ("misspelt", refuse(r"PROGRM is no variable of Havoc's: did you mean PROGRAM\?", "PROGRM=hello.c", "LINUX_EMBED=yes")),
+    ("relative", refuse(r"PROGRAM=none/p\.c: there is no such file in %s$" % os.getcwd(), "PROGRAM=none/p.c")),
 
     # PROGRAM
     ("program-missing", refuse(r"PROGRAM={}/p.c: there is no such file", "PROGRAM={}/p.c")),
@@ -121,7 +125,7 @@ ROWS = [
                              more=lambda w: (os.mkdir(w.folder + "/root"), os.symlink("/sbin/none", w.folder + "/root/init")))),
 
     # LINUX_INITRAMFS_IN
-    ("list-missing", refuse(r"cannot read the list {}/l: No such file", "LINUX_INITRAMFS_IN={}/l")),
+    ("list-missing", refuse(r"LINUX_INITRAMFS_IN={}/l: there is no such file", "LINUX_INITRAMFS_IN={}/l")),
     ("list-file-missing", refuse(r"{}/l:3: there is no file {}/prog", "LINUX_INITRAMFS_IN={}/l", files=[("l", ELF_LIST % "prog")])),
     ("list-var", refuse(r"{}/l:3: @PROG@ has no value: give one, for example make guest PROG=", "LINUX_INITRAMFS_IN={}/l", files=[("l", ELF_LIST % "@PROG@")])),
     ("list-unterminated", refuse(r"{}/l:3: @PROG has no second @", "LINUX_INITRAMFS_IN={}/l", files=[("l", ELF_LIST % "@PROG/x")])),
@@ -137,7 +141,7 @@ ROWS = [
     ("list-quote", refuse(r"{}/l:1: a quote is not closed", "LINUX_INITRAMFS_IN={}/l", files=[("l", 'dir "/a 0755 0 0\n')])),
 
     # LINUX_INITRAMFS_IMAGE
-    ("image-missing", refuse(r"LINUX_INITRAMFS_IMAGE={}/none: No such file", "LINUX_INITRAMFS_IMAGE={}/none")),
+    ("image-missing", refuse(r"LINUX_INITRAMFS_IMAGE={}/none: there is no such file", "LINUX_INITRAMFS_IMAGE={}/none")),
     ("image-empty", image("it is empty", lambda data: b"")),
     ("image-text", image("it is no cpio archive in the form newc", lambda data: b"#!/bin/sh\n")),
     ("image-cut", image(r"it is cut off at byte 1000, \d+ bytes too early", lambda data: data[:1000])),
@@ -152,7 +156,7 @@ ROWS = [
     ("image-zst", image("zstd cannot unpack it", lambda data: by("zstd", "-c")(data)[:-100])),
 
     # LINUX_CONFIG_IN
-    ("config-missing", refuse(r"LINUX_CONFIG_IN: there is no file {}/none", "LINUX_CONFIG_IN={}/none")),
+    ("config-missing", refuse(r"LINUX_CONFIG_IN={}/none: there is no such file", "LINUX_CONFIG_IN={}/none")),
     ("config-var", config(r"my fragment\.config:2: @OWN_NAME@ has no value: give one, for example make guest OWN_NAME=", '\nCONFIG_DEFAULT_HOSTNAME="@OWN_NAME@"\n')),
     ("config-unterminated", config(r"my fragment\.config:1: @HOST has no second @", 'CONFIG_DEFAULT_HOSTNAME="@HOST"\n')),
     ("config-line", config(r"my fragment\.config:2: this is neither CONFIG_NAME=value", "CONFIG_SMP=y\nSMP = y\n")),

@@ -98,6 +98,23 @@ def unchanged(w):
     w.boot("p", "^second, on havoc$")
 
 
+def mistakes(w):
+    """A mistake changes nothing of a guest that is there, and make says nothing of deleting it."""
+    source = w.write("p.c", says("first"))
+    w.make("PROGRAM=" + source)
+    before = stamps(w, "p")
+    w.write("p.c", says("second"))
+    w.write("unknown.config", "CONFIG_NO_SUCH_SYMBOL=y\n")
+    for word in ("IMAGE=nope", "KERNEL_COMPRESSION=FOO", "LINUX_INIT=/bin/nope", "LINUX_VERSION=1.0", "OCI=" + source,
+                 "LINUX_CONFIG_IN=" + os.path.join(w.folder, "unknown.config")):
+        status, text = w.call("PROGRAM=" + source, "GUEST_NAME=p", word)
+        check(status != 0 and "havoc: " in text, word + " is not refused")
+        check("Deleting" not in text, "make deletes the guest that was there: " + word)
+        check(stamps(w, "p") == before, "a mistake changes the guest: " + word)
+    w.make("PROGRAM=" + source)
+    check(stamps(w, "p") != before, "the mistake is in the way of the next build")
+
+
 def manifest(w):
     """Hashes and sizes are those of the files; two builds in two folders are the same bytes."""
     w.make("IMAGE=shell")
@@ -151,5 +168,5 @@ def help_text(w):
 CASES = [
     ("iso", iso, 60, True), ("kernel-variables", kernel_variables, 120), ("two-at-once", two_at_once, 90),
     ("pvh", pvh, 10), ("images", images, 15), ("new-image", new_image, 10),
-    ("unchanged", unchanged, 15), ("manifest", manifest, 10), ("help", help_text),
+    ("unchanged", unchanged, 15), ("mistakes", mistakes, 10), ("manifest", manifest, 10), ("help", help_text),
 ]

@@ -53,15 +53,16 @@ def layer(members):
     return out.getvalue()
 
 
-def layout(w, name, members, config, tags=("latest",)):
-    """An OCI image layout, written by hand: the tests need no container engine, and know each byte."""
+def layout(w, name, members, config, tags=("latest",), change=lambda tar: tar):
+    """An OCI image layout, written by hand: the tests need no container engine, and know each byte. `change`: what is done
+    to the layer's tar file."""
     folder = os.path.join(w.folder, name)
 
     def blob(data):
         digest = hashlib.sha256(data).hexdigest()
         w.write(os.path.join(name, "blobs/sha256", digest), data)
         return {"digest": "sha256:" + digest, "size": len(data)}
-    tar = layer(members)
+    tar = change(layer(members))
     kind = "application/vnd.oci.image."
     configuration = blob(json.dumps({"architecture": "amd64", "os": "linux", "config": config,
                                      "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(tar).hexdigest()]}}).encode())
@@ -109,4 +110,25 @@ def oci_archive(w):
     w.boot("saved-image", r"^/init arguments 0 /init, ", r"^init: /init ended with status 3$", ends=True)
 
 
-CASES = [("oci-layout", oci_layout, 30), ("oci-archive", oci_archive, 20)]
+def oci_cut(w):
+    """A layer that ends with its last member's data, as `umoci insert` writes it; one that ends inside them is refused.
+    The image as a tar file of its folder, as `tar c .` writes it."""
+    data = b"x" * 700
+    last = oci_program(w) + [("data/last", 0o644, 0, 0, data)]
+
+    def cut(less):
+        def change(tar):
+            end = tar.rindex(data) + len(data)
+            return tar[:end - less]
+        return change
+    w.make("OCI=" + layout(w, "short", last, CONFIG, change=cut(0)))
+    w.boot("short", *SEEN, ends=True)
+    # Nor is there an end behind a whole block.
+    w.make("OCI=" + layout(w, "whole", last, CONFIG, change=lambda tar: cut(0)(tar) + bytes(324)))
+    w.refused("the layer .* cannot be read: unexpected end of data", "OCI=" + layout(w, "inside", last, CONFIG, change=cut(1)))
+    archive = os.path.join(w.folder, "oci-layout.tar")
+    w.run("tar", "-C", os.path.join(w.folder, "short"), "-cf", archive, ".")
+    w.make("OCI=" + archive)
+
+
+CASES = [("oci-cut", oci_cut, 20), ("oci-layout", oci_layout, 30), ("oci-archive", oci_archive, 20)]

@@ -16,6 +16,11 @@ FILES = ("bzImage", "vmlinux", "initramfs.cpio.gz", "config", "cmdline", "option
 DEFAULT_CMDLINE = variables.VARIABLES["LINUX_CMDLINE"][1]
 
 
+def remove(path):
+    if os.path.exists(path):
+        os.remove(path)
+
+
 class Guest:
     """One guest that is to be made: from the catalogue, or of the user's own."""
 
@@ -26,6 +31,7 @@ class Guest:
         self.inputs = given
         self.image = name
         self.changed = False
+        self.pending = []  # what is put in its place when all of the guest is made: (function, arguments)
         self.rdinit_word = ""  # what an image that has an /init of its own adds to the command line
         self.custom = not catalogue.exists(name)
         if not self.custom:
@@ -66,8 +72,6 @@ class Guest:
             tree = catalogue.tree(self.image, self.inputs.values, self.build)
             check_program(tree, self.rdinit(), f"the image {self.image}")
             return tree
-        if get("OCI") and get("PROGRAM"):
-            raise Fault("OCI and PROGRAM both say what /init is: give one of them")
         tree, process, what = Tree(), None, "the list " + self.inputs.path("LINUX_INITRAMFS_IN")
         if get("OCI"):
             what = self.inputs.oci_path()
@@ -116,8 +120,9 @@ class Guest:
         state = path + ".digest" if os.path.basename(path).startswith(".") else os.path.join(self.out, ".initramfs.digest")
         if ready:
             image.check(ready, self.cmdline())
-            copy_file(ready, path)
-            write_file(state, "ready\n")
+            self.pending = [(copy_file, ready, path), (write_file, state, "ready\n")]
+            if os.path.basename(path).startswith("."):
+                self.commit()  # the kernel's build reads it
             return None
         tree = self.tree()
         digest = cpio.digest(tree) + "\n"
@@ -127,20 +132,23 @@ class Guest:
         except OSError:
             same = False
         if not same:
-            if os.path.exists(state):
-                os.remove(state)
-            cpio.write_gzip(tree, path)
-            write_file(state, digest)
+            new = os.path.join(os.path.dirname(path), ".initramfs.new")
+            cpio.write_gzip(tree, new)
+            self.pending = [(remove, state), (os.replace, new, path), (write_file, state, digest)]
+            if os.path.basename(path).startswith("."):
+                self.commit()
         return tree
+
+    def commit(self):
+        for function, *arguments in self.pending:
+            function(*arguments)
+        self.pending = []
 
     # ---- The kernel ---------------------------------------------------------------------------------
 
     def wishes(self, embed):
         """What is asked of the kernel's configuration, and whether it is a whole one."""
         own = self.inputs.paths("LINUX_CONFIG_IN")
-        for path in own:
-            if not os.path.isfile(path):
-                raise Fault(f"LINUX_CONFIG_IN: there is no file {path}")
         full = any(kconfig.is_full(path) for path in own)
         # The compression is a choice of one: of the variable, else of the user's files, else the default.
         asked = self.inputs.get("KERNEL_COMPRESSION")
@@ -167,10 +175,12 @@ class Guest:
         embed = self.inputs.get("LINUX_EMBED", "0")
         if embed not in ("0", "1"):
             raise Fault(f"LINUX_EMBED={embed}: give 1 (the initramfs inside the bzImage) or 0 (beside it)")
+        self.inputs.check()
         os.makedirs(self.out, exist_ok=True)
         try:
             return self.make_locked(embed)
         finally:
+            remove(os.path.join(self.out, ".initramfs.new"))
             if not os.listdir(self.out):  # a mistake came before anything was made
                 os.rmdir(self.out)
 
@@ -183,6 +193,7 @@ class Guest:
             cache = kernel.prepare_cache()
             linux = source.find(cache, self.inputs.path("LINUX_SRC"), self.inputs.get("LINUX_VERSION"))
             result = kernel.Builder(linux, cache, "own" if full else catalogue.family(self.image)).provide(wishes, full, initramfs if embed == "1" else None, self.out)
+            self.commit()
             if embed == "1":
                 write_file(os.path.join(self.out, "initramfs.cpio.gz"), "")
             if not kernel.is_made(self.out, result.key):

@@ -12,7 +12,7 @@ from guestlib.common import Fault
 
 # name -> (what it means, the default as text)
 VARIABLES = {
-    "IMAGE": ("an image of the catalogue, or several: the root, kernel and command line to begin from", "tiny"),
+    "IMAGE": ("an image of the catalogue, or several; for a guest of your own, the kernel and command line to begin from", "tiny"),
     "PROGRAM": ("a C file, or a static executable: compiled, and made /init", ""),
     "LINUX_INITRAMFS_ROOT": ("a folder that becomes the root", ""),
     "LINUX_INIT": ("the program in LINUX_INITRAMFS_ROOT that /init links to; with OCI, what is started", "the only one; the image's"),
@@ -47,6 +47,16 @@ class Inputs:
         found = [os.path.normpath(os.path.join(base, text)) for base in self.bases.get(name) or [os.getcwd()]]
         return next((path for path in found if os.path.lexists(path)), found[0])
 
+    def absent(self, name, text, kind="file"):
+        """The sentence for a path that is not there: a relative one was looked for where the user called make."""
+        base = "" if os.path.isabs(os.path.expanduser(text)) else f" in {(self.bases.get(name) or [os.getcwd()])[-1]}"
+        return f"{name}={text}: there is no such {kind}{base}"
+
+    def need(self, name, kind="file"):
+        """Says so if what a variable names is not there."""
+        if self.get(name) and not os.path.lexists(self.path(name)):
+            raise Fault(self.absent(name, self.get(name), kind))
+
     def path(self, name):
         return self.place(name, self.get(name)) if self.get(name) else ""
 
@@ -59,6 +69,21 @@ class Inputs:
             return [self.place(name, word) for word in shlex.split(value)]
         except ValueError as e:
             raise Fault(f"{name}={value}: a quote is not closed") from e
+
+    def check(self):
+        """What can be told before anything is read."""
+        for name, kind in (("PROGRAM", "file"), ("LINUX_INITRAMFS_ROOT", "folder"), ("LINUX_INITRAMFS_IN", "file"),
+                           ("LINUX_INITRAMFS_IMAGE", "file"), ("LINUX_SRC", "folder")):
+            self.need(name, kind)
+        if self.get("OCI") and not os.path.exists(self.oci_file()):
+            raise Fault(self.absent("OCI", self.get("OCI"), "file or folder")
+                        + " (a docker image is saved by: docker save -o image.tar NAME)")
+        if self.get("OCI") and self.get("PROGRAM"):
+            raise Fault("OCI and PROGRAM both say what /init is: give one of them")
+        paths = self.paths("LINUX_CONFIG_IN")
+        if any(not os.path.isfile(path) for path in paths):
+            words = shlex.split(self.get("LINUX_CONFIG_IN"))
+            raise Fault(next(self.absent("LINUX_CONFIG_IN", word) for word, path in zip(words, paths) if not os.path.isfile(path)))
 
     def ways(self):
         return [name for name in WAYS if self.get(name)]
@@ -75,12 +100,18 @@ class Inputs:
                     if name == "OCI" else self.path(name)
         return kept
 
-    def oci_path(self):
-        """OCI, with the path in it absolute: it may end in :TAG, or :NAME:TAG."""
+    def oci_end(self):
+        """How much of OCI is the path: it may end in :TAG, or :NAME:TAG."""
         value = self.get("OCI")
         ends = [len(value)] + [i for i in range(len(value) - 1, 0, -1) if value[i] == ":"]
-        end = next((i for i in ends if os.path.exists(self.place("OCI", value[:i]))), len(value))
-        return self.place("OCI", value[:end]) + value[end:]
+        return next((i for i in ends if os.path.exists(self.place("OCI", value[:i]))), len(value))
+
+    def oci_file(self):
+        return self.place("OCI", self.get("OCI")[:self.oci_end()])
+
+    def oci_path(self):
+        """OCI, with the path in it absolute."""
+        return self.oci_file() + self.get("OCI")[self.oci_end():]
 
 
 def name_of(inputs, catalogue):

@@ -15,6 +15,7 @@ import stat
 import subprocess
 import tarfile
 import tempfile
+import zlib
 
 from guestlib import program
 from guestlib.common import ROOT, TOOLS, Fault, read_text, sha256_file
@@ -55,6 +56,28 @@ def split(what):
     raise Fault(f"OCI={what}: there is no such file or folder (a docker image is saved by: docker save -o image.tar NAME)")
 
 
+def members(path):
+    """Of a tar file, packed or not. It may end where its last member does, without what fills the block up and the two
+    blocks of zeros: `umoci insert` writes layers so, and what unpacks them takes them."""
+    with tarfile.open(path) as archive:
+        last = None
+        try:
+            for member in archive:
+                yield member
+                last = member
+        except tarfile.ReadError:
+            if last is None or not ends_with(archive.fileobj, last):
+                raise
+
+
+def ends_with(file, member):
+    """Whether a file ends between the end of a member's data and the end of its last block."""
+    if not member.isreg() or member.issparse():
+        return False
+    file.seek(member.offset_data + member.size - 1)
+    return 1 <= len(file.read(512)) <= 512 - (member.size - 1) % 512
+
+
 def transport(what):
     """(skopeo's transport, path, tag)."""
     path, tag = split(what)
@@ -70,10 +93,9 @@ def transport(what):
             raise Fault(f"OCI={path}:{tag}: there is no such tag; there are: {' '.join(t for t in tags if t) or 'none'}")
         return "oci", path, tag
     try:
-        with tarfile.open(path) as archive:
-            names = set(archive.getnames())
-    except (tarfile.TarError, OSError, EOFError) as e:
-        raise Fault(f"OCI={path}: this is no archive that `docker save` writes, or it is damaged ({e})") from e
+        names = {os.path.normpath(member.name) for member in members(path)}
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as e:
+        raise Fault(f"OCI={path}: this is no archive that `docker save` writes, or it is damaged") from e
     # `docker save` writes both files today, other tools only index.json.
     if "manifest.json" in names:
         return "docker-archive", path, tag
@@ -97,12 +119,11 @@ def check_layers(layout, what):
     """No layer may name a path outside the root. (umoci would keep it inside; but such an image is not what it seems.)"""
     for layer in manifest_of(layout)["layers"]:
         try:
-            with tarfile.open(blob(layout, layer)) as archive:
-                for member in archive:
-                    names = [member.name] + ([member.linkname] if member.islnk() else [])
-                    if any(".." in name.split("/") for name in names):
-                        raise Fault(f"OCI={what}: a layer has the path {member.name}, which leaves the root: the image is refused")
-        except (tarfile.TarError, OSError, EOFError) as e:
+            for member in members(blob(layout, layer)):
+                names = [member.name] + ([member.linkname] if member.islnk() else [])
+                if any(".." in name.split("/") for name in names):
+                    raise Fault(f"OCI={what}: a layer has the path {member.name}, which leaves the root: the image is refused")
+        except (tarfile.TarError, OSError, EOFError, zlib.error) as e:
             raise Fault(f"OCI={what}: the layer {layer['digest'][:19]} cannot be read: {e}") from e
 
 

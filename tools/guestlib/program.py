@@ -92,7 +92,7 @@ def provide(path, folder):
     kind = elf.kind_of_file(path)
     if kind.kind == "script":
         raise Fault(f"PROGRAM={path} is a script: it needs {kind.interpreter or 'an interpreter'} beside it. Give both in a folder "
-                    "as LINUX_INITRAMFS_ROOT, or begin from IMAGE=shell")
+                    "as LINUX_INITRAMFS_ROOT")
     if not kind.kind:
         raise Fault(f"PROGRAM={path} is neither a C file (.c) nor an ELF program")
     if kind.wrong:
