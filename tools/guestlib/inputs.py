@@ -74,7 +74,9 @@ class Inputs:
         """What can be told before anything is read."""
         for name, kind in (("PROGRAM", "file"), ("LINUX_INITRAMFS_ROOT", "folder"), ("LINUX_INITRAMFS_IN", "file"),
                            ("LINUX_INITRAMFS_IMAGE", "file"), ("LINUX_SRC", "folder")):
-            self.need(name, kind)
+            # A ready initramfs wins over these two: they are not looked at.
+            if not (self.get("LINUX_INITRAMFS_IMAGE") and name in ("LINUX_INITRAMFS_ROOT", "LINUX_INITRAMFS_IN")):
+                self.need(name, kind)
         if self.get("OCI") and not os.path.exists(self.oci_file()):
             raise Fault(self.absent("OCI", self.get("OCI"), "file or folder")
                         + " (a docker image is saved by: docker save -o image.tar NAME)")
