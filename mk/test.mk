@@ -79,8 +79,23 @@ FUZZ_SECONDS ?= 60
 UNIT_SRC := $(sort $(wildcard test/unit/test_*.c))
 FUZZ_SRC := $(sort $(wildcard test/fuzz/fuzz_*.c))
 
+# The hypervisor, and in front of it what lays a random hand on its guests (test/stress).
+STRESS := $(BUILD)/stress
+
+$(STRESS)/stress.c.o: test/stress/stress.c $(METAL)/flags | $(BUILD)/setup-build.ok
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(METAL_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+
+$(STRESS)/havoc-stress.elf.debug: $(STRESS)/stress.c.o $(LINK_OBJ) $(METAL)/gen/ksym-none.o $(METAL)/gen/guest-none.o boot/link.ld
+	$(call say,LD,$@)
+	$(Q)$(LD) $(METAL_LDFLAGS) --wrap=hv_init --wrap=cpu_loop -T boot/link.ld -o $@ $< $(METAL_OBJ) \
+		--whole-archive $(METAL)/vmm.a --no-whole-archive $(filter $(METAL)/gen/%,$^)
+
+-include $(wildcard $(STRESS)/*.d)
+
 # The images that the boot matrix starts: those on the tiny kernel, and the one for several CPUs.
-build-boot: all iso guests-tiny guest-tiny-smp build-micro
+build-boot: all iso guests-tiny guest-tiny-smp build-micro $(STRESS)/havoc-stress.elf
 
 build-guest-test: $(BUILD)/havoc-bare.elf guests-tiny
 
@@ -120,7 +135,7 @@ $(BENCH)/%.bz: $(BENCH)/%.elf
 	$(Q)$(OBJCOPY) -O binary $< $@
 
 -include $(wildcard $(BENCH)/*.d)
-.SECONDARY: $(foreach g,bench_guest profile_guest,$(BENCH)/$(g).elf $(BENCH)/$(g).c.o $(MICRO)/$(g).runtime.o)
+.SECONDARY: $(STRESS)/havoc-stress.elf.debug $(foreach g,bench_guest profile_guest,$(BENCH)/$(g).elf $(BENCH)/$(g).c.o $(MICRO)/$(g).runtime.o)
 
 # Where the instructions of an exit go, function by function (SVM): for whoever makes it shorter.
 .PHONY: profile
@@ -178,6 +193,7 @@ CLANG_TIDY ?= clang-tidy
 CPPCHECK   ?= cppcheck
 
 CHECK_C    := $(sort $(wildcard boot/*.c arch/*/*.c vmm/*/*.c))
+CHECK_C    += test/stress/stress.c
 CHECK_TEST := $(sort $(wildcard test/mock/*.c test/unit/*.c test/fuzz/*.c))
 CHECK_H    := $(sort $(wildcard vmm/include/vmm/*.h arch/include/arch/*.h arch/*/*.h boot/*.h test/mock/*.h))
 CHECK_SH   := $(sort $(wildcard .ci/run) $(shell grep -lE '^\#!/bin/(sh|bash)' tools/* 2>/dev/null))

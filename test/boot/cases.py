@@ -144,6 +144,32 @@ def tiny_guests(name, machine, count, **more):
     return guests(name, machine, text, steps, cost=20 + 6 * count, **more)
 
 
+def stress(name, machine, seconds, operations, seed, **more):
+    """A driver on the last CPU makes, starts, pauses, resets, stops and destroys guests at random; it says how that ends."""
+    text = """[vm keep]
+image = tiny
+memory = 32M
+weight = 10000
+cmdline = console=ttyS0 quiet stress=%d,%d,%d
+[vm smp]
+image = tiny-smp
+memory = 48M
+cpus = 2
+hypercalls = console
+cmdline = console=ttyS0 quiet
+[vm crash]
+kernel = crash
+memory = 24M
+on-crash = restart
+""" % (seconds, operations, seed)
+    return Boot("stress/" + name, machine,
+                (Expect(r"^havoc: stress: 10 s", timeout=600), Expect(r"^\[keep\] hello", times=2),
+                 Expect(r"^havoc: stress: (PASS|FAIL)", timeout=7200)),
+                elf="stress/havoc-stress.elf", options="loglevel=err on-error=poweroff", never=(r"stress: FAIL",),
+                modules=((conf_file(text), "config"),) + image_modules("tiny", "tiny-smp") + (("micro/mmio_exec.bz", "image crash"),),
+                ends="poweroff", allow=("killed", "kernel trouble"), **more)
+
+
 def smp_guest(name, machine, cpus):
     """A guest with several CPUs, on fewer or more: a program on each of them says so, twice."""
     steps = (Expect(r"Brought up 1 node, %d CPU" % cpus),) if cpus > 1 else ()
@@ -207,8 +233,13 @@ CASES = [
                       Expect(r"^\[good\] hello", times=4))), Expect(r"^\[good\] hello", times=2)),
            files_of=(("micro/mmio_exec.bz", "image bad"),), allow=("killed",)),
 
+    # A random hand on the guests' lives.
+    stress("svm", qemu(cpus=3, mem=1024), 40, 100000, 1, cost=50),
+
     # Their firmware's ways with them; many CPUs, many guests; and that all of them are still there at the end.
     *full(
+        stress("svm-5-minutes", qemu(cpus=5, mem=1024), 300, 100000, 2, cost=320),
+        stress("vmx", bochs(cpus=3, mem=1024), 300, 2000, 3, cost=600),
         smp("svm-4-uefi", qemu(cpus=4, firmware="uefi"), 4),
         smp("svm-phenom-3", qemu("phenom", cpus=3), 3),
         smp("svm-64", qemu(cpus=64, mem=1024), 64),

@@ -621,7 +621,8 @@ void vm_start(struct vm *vm)
 	__atomic_fetch_add(&vm->hv->live, 1, __ATOMIC_ACQ_REL);
 	if (__atomic_fetch_or(&vm->actions, VM_START, __ATOMIC_ACQ_REL) & VM_START)
 		__atomic_fetch_sub(&vm->hv->live, 1, __ATOMIC_ACQ_REL);
-	ask(vm, VM_START);
+	/* Not VM_START again: it may have been carried out by now, and a second one would be counted down. */
+	ask(vm, 0);
 }
 
 void vm_pause(struct vm *vm)
