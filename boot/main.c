@@ -13,6 +13,7 @@
 #include <vmm/backend.h>
 #include <vmm/errno.h>
 #include <vmm/fmt.h>
+#include <vmm/hash.h>
 #include <vmm/host.h>
 #include <vmm/hv.h>
 #include <vmm/log.h>
@@ -135,6 +136,57 @@ static const struct backend_ops *backend_find(void)
 	return NULL;
 }
 
+/*
+ * Whether the CPU can do what the first one can, so that a guest may run on either: all that the back end makes use of, and
+ * the features of which guests are told.
+ */
+static bool caps_equal(const struct backend_caps *a, const struct backend_caps *b)
+{
+	return a->large_pages == b->large_pages && a->run_deadline == b->run_deadline &&
+	       a->rdtscp == b->rdtscp && a->invpcid == b->invpcid && a->phys_bits == b->phys_bits &&
+	       a->kind == b->kind;
+}
+
+/* Feature words that guests see; not what differs between CPUs of one machine: their IDs, caches, and what is on or off. */
+static const struct {
+	u32 leaf, subleaf;
+	u8 reg;
+	u32 mask;
+} feature_words[] = {
+	{1, 0, CPUID_ECX, ~(u32)CPUID1C_OSXSAVE},
+	{1, 0, CPUID_EDX, ~0U},
+	{7, 0, CPUID_EBX, ~0U},
+	{7, 0, CPUID_ECX, ~(u32)CPUID7C_OSPKE},
+	{7, 0, CPUID_EDX, ~0U},
+	{0xd, 0, CPUID_EAX, ~0U},
+	{0xd, 1, CPUID_EAX, ~0U},
+	{0x80000001, 0, CPUID_ECX, ~0U},
+	{0x80000001, 0, CPUID_EDX, ~0U},
+	{0x80000008, 0, CPUID_EAX, 0xffff},
+	{0x80000008, 0, CPUID_EBX, ~0U},
+};
+
+static u64 features_add(u64 hash)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(feature_words); i++) {
+		u32 r[4], word;
+
+		host_cpuid(feature_words[i].leaf, feature_words[i].subleaf, r);
+		word = r[feature_words[i].reg] & feature_words[i].mask;
+		hash = hash_bytes(hash, &word, sizeof(word));
+	}
+	return hash;
+}
+
+static int probe(struct backend_caps *caps, struct backend_problem *problem)
+{
+	int ret = boot.ops->probe(caps, problem);
+
+	if (!ret)
+		caps->kind = features_add(caps->kind);
+	return ret;
+}
+
 static void backend_init(void)
 {
 	struct backend_problem problem = {{0}};
@@ -142,17 +194,10 @@ static void backend_init(void)
 	boot.ops = backend_find();
 	if (!boot.ops)
 		refuse("this CPU offers neither VMX (Intel VT-x) nor SVM (AMD-V): turn virtualization on in the firmware setup if it is there, else take another machine");
-	if (boot.ops->probe(&boot.caps, &problem) || boot.ops->cpu_enable(&problem))
+	if (probe(&boot.caps, &problem) || boot.ops->cpu_enable(&problem))
 		refuse("%s", problem.text);
 	host.virtualisation_off = boot.ops->cpu_disable;
 	boot.enabled = true;
-}
-
-/* Whether the CPU can do what the first one can, so that a guest may run on either. */
-static bool caps_equal(const struct backend_caps *a, const struct backend_caps *b)
-{
-	return a->large_pages == b->large_pages && a->run_deadline == b->run_deadline &&
-	       a->rdtscp == b->rdtscp && a->invpcid == b->invpcid && a->phys_bits == b->phys_bits;
 }
 
 /* What each CPU but the first does: it waits until there are guests, runs them, and waits for the end. */
@@ -161,7 +206,7 @@ static void cpu_run(struct pcpu *cpu)
 	struct backend_problem problem = {{0}};
 	struct backend_caps caps = {0};
 
-	if (boot.ops->probe(&caps, &problem))
+	if (probe(&caps, &problem))
 		smp_report(cpu, problem.text);
 	if (!caps_equal(&caps, &boot.caps))
 		smp_report(cpu, "it is of another kind than the first CPU");

@@ -186,7 +186,7 @@ void config_doc_write(FILE *out)
 		"\n"
 		"Every mistake is one line, `file:line: what is wrong`. At boot a mistake keeps only the guest that it is in from\n"
 		"being started. Where there is a havoc.conf, the options `mem=`, `cmdline=` and `hypercall.*=` mean nothing.\n"
-		"Of several guests each line of output has the guest's name before it, as `[web] `.\n");
+		"Of several guests each line of output has the guest's name before it, as `[web] `, and what would move the cursor is left out.\n");
 	for (unsigned i = 0; conf_doc(i); i++) {
 		const struct conf_key_doc *d = conf_doc(i);
 

@@ -208,11 +208,12 @@ static void madt_entry(struct acpi_info *a, const u8 *e, unsigned len)
 
 	switch (e[0]) {
 	case MADT_LAPIC:
-		if (len >= 8 && get32(e + 4) & MADT_CPU_ENABLED)
+		/* 0xff is every CPU's, and so nobody's: some firmware fills unused entries with it. */
+		if (len >= 8 && get32(e + 4) & MADT_CPU_ENABLED && e[3] != 0xff)
 			cpu_add(a, e[3]);
 		break;
 	case MADT_X2APIC:
-		if (len >= 16 && get32(e + 8) & MADT_CPU_ENABLED)
+		if (len >= 16 && get32(e + 8) & MADT_CPU_ENABLED && get32(e + 4) != ~0U)
 			cpu_add(a, get32(e + 4));
 		break;
 	case MADT_IOAPIC:

@@ -195,6 +195,8 @@ bool lapic_init_other(void)
 	if (!l->mmio && !(wanted & APIC_BASE_EXTD))
 		wrmsr(MSR_APIC_BASE, wanted | APIC_BASE_EXTD);
 	lapic_init_registers();
+	/* The machine's NMI line is wired to all: one CPU is enough to answer it. */
+	lapic_write(LAPIC_LVT_LINT1, LVT_MASKED | LVT_NMI);
 	lapic_write(LAPIC_TIMER_DCR, DCR_BY_ONE);
 	lapic_timer_mode_set();
 	return true;

@@ -13,6 +13,7 @@
 #include <arch/regs.h>
 #include <vmm/assert.h>
 #include <vmm/errno.h>
+#include <vmm/hash.h>
 #include <vmm/log.h>
 #include <vmm/pagetable.h>
 #include <vmm/string.h>
@@ -44,6 +45,7 @@ static int read_caps(struct svm_caps *caps, struct backend_caps *out,
 	err = svm_caps_read(&id, known ? &vm_cr : NULL, caps, out, problem);
 	if (err)
 		return err;
+	out->kind = hash_bytes(HASH_START, id.xa, sizeof(id.xa));
 	caps->host_mce = read_cr4() & CR4_MCE;
 	caps->xsave = xstate_mask();
 	return 0;

@@ -12,6 +12,7 @@
 #include <vmm/assert.h>
 #include <vmm/errno.h>
 #include <vmm/fmt.h>
+#include <vmm/hash.h>
 #include <vmm/log.h>
 #include <vmm/string.h>
 #include <vmm/vm.h>
@@ -56,6 +57,9 @@ static int vmx_probe(struct backend_caps *caps, struct backend_problem *problem)
 	caps->rdtscp = c.control[VMX_PROC2] & PROC2_RDTSCP;
 	caps->invpcid = c.control[VMX_PROC2] & PROC2_INVPCID;
 	caps->phys_bits = MIN(c.phys_bits, EPT_PHYS_BITS);
+	caps->kind = hash_bytes(HASH_START, &c,
+				sizeof(c)); /* cleared by vmx_caps_probe(), padding and all */
+	;
 	return 0;
 }
 

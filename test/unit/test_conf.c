@@ -60,7 +60,7 @@ static void everything(void **state)
 
 	(void)state;
 	read_conf(
-		"# all\r\n[host]\non-idle = halt\non-error=reboot\n input = b \n\n"
+		"\xef\xbb\xbf# all\r\n[host]\non-idle = halt\non-error=reboot\n input = b \n\n"
 		"[vm a]\n kernel = dir/bzImage\n initrd = rd\n cmdline = a = b # c\n memory = 1G\n"
 		"affinity = 0-1, 3\nweight = 7\nmachine = pc\nhypercalls = compat\n; no\n"
 		"autostart = off\non-reboot = stop\non-crash = hold\nwatchdog = 90s\ncpus = 1\n"
@@ -111,6 +111,12 @@ static void mistakes(void **state)
 	says("[vm a]\nimage = x\naffinity = 64\n", "affinity = 64 is not possible");
 	says("[vm a]\nimage = x\non-reboot = hold\n",
 	     "on-reboot = hold is not possible: the value is restart, stop");
+	says("[vm a]\nimage = x\nweight = 7\nweight = 8\n",
+	     "4: weight was given already, in line 3: leave one of the two");
+	says("[vm a]\nimage = x\nmemory = 1\nmemory = 1G\n",
+	     "4: memory was given already, in line 3: leave one of the two");
+	says("[host]\non-idle = halt\n[vm b]\nimage = x\n[host]\non-idle = halt\ninput = nobody\n",
+	     "nobody");
 	says("[vm a]\nimage = x\nautostart\n",
 	     "3: \"autostart\" is no line of this file: write key = value");
 	says("image = x\n", "1: this stands before any section");

@@ -15,6 +15,7 @@
  * Several VMs on one scripted CPU: they take turns; each is started, paused, reset, stopped and destroyed at any moment, by
  * whoever likes; what one does does not end another; nothing is left behind after a thousand lives; output by lines.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "../mock/core_test.h"
@@ -495,6 +496,36 @@ static void lines(unused void **state)
 	vm_destroy(&guest[1]);
 }
 
+static void shows(const char *written, const char *shown)
+{
+	char want[64];
+
+	mock_host_console_clear();
+	vm_output(&guest[0], (const u8 *)written, strlen(written));
+	snprintf(want, sizeof(want), "[a] %s\r\n", shown);
+	assert_string_equal(mock_host.console, want);
+}
+
+/* Of several guests none moves the cursor. */
+static void no_escapes(unused void **state)
+{
+	begin(NULL);
+	create(0);
+	hv.many = true;
+	shows("\x1b[1;31mred\x1b[0m\r\n", "red");
+	shows("\x1b[2J\x1b[H[b] forged\n", "[b] forged");
+	shows("\x1b]0;title\x07text\n", "text");
+	shows("\x1bPstring\x1b\\text\n", "text");
+	shows("\x1b(Btext\x1b"
+	      "7\n",
+	      "text");
+	shows("a\x1b[12\x18z\n", "az");
+	shows("\x1b]never ended\n", "");
+	shows("then\a\b\f\x7f text\tas it is \xc3\xa9\n", "then text\tas it is \xc3\xa9");
+	shows("\x1b\x1b[31mtwice\n", "twice");
+	vm_destroy(&guest[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -502,6 +533,7 @@ int main(void)
 		CORE_TEST(a_neighbour_lives_on),
 		CORE_TEST(pause_and_resume),
 		CORE_TEST(a_thousand_lives),
+		CORE_TEST(no_escapes),
 		CORE_TEST(woken_in_its_last_turn),
 		CORE_TEST(watchdog_and_backoff),
 		CORE_TEST(reboots),

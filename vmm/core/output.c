@@ -28,16 +28,52 @@ static void flush(struct vm *vm)
 	o->len = 0;
 }
 
+enum { TEXT, ESCAPE, CONTROL, STRING };
+
+/* What follows `byte` in an escape sequence (ECMA-48 "Control functions"): STRING ends with BEL, or with ESC \. */
+static u8 escape_next(u8 state, u8 byte)
+{
+	if (byte == '\n' || byte == 0x18 || byte == 0x1a)
+		return TEXT;
+	if (byte == 0x1b)
+		return ESCAPE;
+	switch (state) {
+	case ESCAPE:
+		if (byte == '[')
+			return CONTROL;
+		if (byte == ']' || byte == 'P' || byte == 'X' || byte == '^' || byte == '_')
+			return STRING;
+		return byte >= 0x20 && byte < 0x30 ? ESCAPE : TEXT;
+	case CONTROL:
+		return byte >= 0x40 ? TEXT : CONTROL;
+	default:
+		return byte == 7 ? TEXT : STRING;
+	}
+}
+
+/*
+ * Where several share a terminal none has it to itself: what moves the cursor or clears the screen is left out, lest it
+ * write over the others' lines, or what looks like the hypervisor's.
+ */
+static bool is_text(struct vm_output *o, u8 byte)
+{
+	if (o->escape != TEXT || byte == 0x1b) {
+		o->escape = escape_next(o->escape, byte);
+		return byte == '\n';
+	}
+	return byte == '\n' || byte == '\t' || (byte >= 0x20 && byte != 0x7f);
+}
+
 static void put(struct vm *vm, u8 byte)
 {
 	struct vm_output *o = &vm->output;
 
+	if (!is_text(o, byte))
+		return;
 	if (byte == '\n') {
 		flush(vm);
 		return;
 	}
-	if (byte == '\r')
-		return;
 	if (o->len == sizeof(o->line))
 		flush(vm);
 	o->line[o->len++] = (char)byte;

@@ -201,6 +201,8 @@ static const struct key keys[] = {
 };
 // clang-format on
 
+#define KEYS ARRAY_SIZE(keys)
+
 const struct conf_key_doc *conf_doc(unsigned index)
 {
 	return index < ARRAY_SIZE(keys) ? &keys[index].doc : NULL;
@@ -248,8 +250,9 @@ struct parse {
 	struct conf *c;
 	const struct conf_report *report;
 	unsigned line;
-	const char *section; /* "host", "vm"; NULL: none, or one that is not known */
-	bool skipping;       /* of a section that is not known: it was told */
+	const char *section;  /* "host", "vm"; NULL: none, or one that is not known */
+	bool skipping;        /* of a section that is not known: it was told */
+	unsigned given[KEYS]; /* the line in which this section has the key; 0: it has not */
 	struct conf_vm *vm;
 	char text[LINE_MAX];
 };
@@ -337,6 +340,7 @@ static void section_begin(struct parse *p, char *s)
 	p->vm = NULL;
 	p->section = NULL;
 	p->skipping = true;
+	memset(p->given, 0, sizeof(p->given));
 	if (s[len - 1] != ']') {
 		mistake(p, "a section's line ends with ]: write [host] or [vm NAME]");
 		return;
@@ -379,6 +383,7 @@ static void key_line(struct parse *p, char *s)
 	char *equals = strchr(s, '='), *name, *value;
 	const struct key *k, *nearest = NULL;
 	u8 *section = p->vm ? (u8 *)p->vm : (u8 *)p->c;
+	unsigned *given;
 
 	if (p->skipping)
 		return;
@@ -395,14 +400,19 @@ static void key_line(struct parse *p, char *s)
 	name = trim(s);
 	value = trim(equals + 1);
 	k = key_find(p, name, &nearest);
+	given = k ? &p->given[k - keys] : NULL;
 	if (!k)
 		mistake(p, "the key " SHOWN " is not known in [%s]: did you mean %s?", name,
 			p->section, nearest->doc.key);
+	else if (*given)
+		mistake(p, "%s was given already, in line %u: leave one of the two", name, *given);
 	else if (!k->set(section, k, value))
 		mistake(p, "%s = " SHOWN " is not possible: the value is %s", name, value,
 			k->doc.values);
 	else if (k->flag)
 		*(bool *)(section + k->flag) = true;
+	if (k && !*given)
+		*given = p->line;
 	if (k && !strcmp(k->doc.key, "input"))
 		p->c->input_line = p->line;
 }
@@ -434,8 +444,10 @@ static void take_line(struct parse *p, const char *text, size_t len)
 
 void conf_parse(struct conf *c, const char *text, size_t size, const struct conf_report *report)
 {
+	static const char mark[] =
+		"\xef\xbb\xbf"; /* UTF-8's byte order mark: some editors begin with it */
 	struct parse p = {.c = c, .report = report};
-	size_t at = 0;
+	size_t at = size >= 3 && !memcmp(text, mark, 3) ? 3 : 0;
 
 	memset(c, 0, sizeof(*c));
 	if (size > CONF_SIZE_MAX) {

@@ -45,10 +45,11 @@ static inline u64 rdtsc(void)
 	return (u64)hi << 32 | lo;
 }
 /* Not before what stands before it has been carried out. */
+/* After all that stands before it. LFENCE does that on Intel's CPUs, on AMD's MFENCE does (LFENCE only where DE_CFG[1] is set). */
 static inline u64 rdtsc_ordered(void)
 {
 	u32 lo, hi;
-	__asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
+	__asm__ volatile("mfence; lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
 	return (u64)hi << 32 | lo;
 }
 static inline void cpuid_count(u32 leaf, u32 subleaf, u32 out[4])

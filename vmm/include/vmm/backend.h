@@ -96,6 +96,7 @@ struct backend_caps {
 	bool run_deadline; /* run() returns EXIT_TIMER at the deadline by itself (no host timer needed) */
 	bool rdtscp, invpcid; /* the guest can execute them (VMX: a secondary control each) */
 	u8 phys_bits; /* guest-physical address width the nested tables can map, at most the CPU's */
+	u64 kind; /* of all that the back end makes use of, a number: CPUs with the same one can be used alike */
 };
 
 struct backend_ops {

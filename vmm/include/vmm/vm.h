@@ -42,6 +42,7 @@ enum vm_state { VM_STOPPED, VM_RUNNING, VM_PAUSED, VM_BACKOFF, VM_DEAD };
 struct vm_output {
 	char line[240];
 	unsigned len;
+	u8 escape; /* in the midst of a terminal's control sequence */
 };
 
 /* A CPUID leaf as the guest sees it, computed once; dynamic bits are patched at the exit. */
