@@ -52,6 +52,7 @@ static void guest_gone(struct vm *vm)
 /* Makes it; it is started later. */
 static int guest_create(struct boot *b, const struct vm_params *p, struct load_error *why)
 {
+	u64 before = host_mem_free_bytes();
 	struct vm *vm;
 	hpa_t pa;
 	int ret = host_mem_alloc(vm_size(p->cpus), PAGE_SIZE, &pa);
@@ -63,11 +64,17 @@ static int guest_create(struct boot *b, const struct vm_params *p, struct load_e
 	}
 	vm = host_va(pa);
 	ret = vm_create(vm, p, why);
-	if (ret)
+	if (ret) {
 		guest_gone(vm);
-	else if (!b->hv.console_vm)
+		return ret;
+	}
+	if (!b->hv.console_vm)
 		b->hv.console_vm = vm;
-	return ret;
+	log_debug("guest %s takes %llu KiB beside its memory and its page tables", p->name,
+		  (unsigned long long)(before - host_mem_free_bytes() - vm->gmem.size -
+				       vm->npt.pages * PAGE_SIZE) >>
+			  10);
+	return 0;
 }
 
 static struct vm_params guest_params(struct boot *b, const char *name, u64 mem)

@@ -237,9 +237,20 @@ static void guests_start(void)
 		host_kick(i);
 }
 
-static _Noreturn void guest_end(void)
+static void log_counts(void)
+{
+	for (unsigned i = 0; i < boot.hv.cpus; i++)
+		log_debug("CPU %u: %llu turns, %llu exits for the scheduler alone", i,
+			  (unsigned long long)boot.hv.sched.cpu[i].switches,
+			  (unsigned long long)boot.hv.cpu[i].sched_exits);
+}
+
+static _Noreturn void guest_end(u64 entry_tsc)
 {
 	backend_leave();
+	log_counts();
+	log_debug("the end, %llu ticks after the boot loader",
+		  (unsigned long long)(host_ticks() - entry_tsc));
 	if (boot.hv.died) /* the log says why */
 		host_end(host.on_error);
 	log_info("the last guest has stopped: %s", boot.config.on_idle == END_POWEROFF ?
@@ -281,5 +292,5 @@ void boot_main(u32 magic, u32 mbi, u64 entry_tsc, u64 load_delta)
 	log_debug("starting the guest %llu ticks after the boot loader",
 		  (unsigned long long)(host_ticks() - entry_tsc));
 	cpu_loop(&boot.hv, 0);
-	guest_end();
+	guest_end(entry_tsc);
 }

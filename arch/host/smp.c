@@ -290,6 +290,7 @@ void smp_start(void (*run)(struct pcpu *cpu))
 {
 	u8 saved[512], *page = host_va(host.low_page);
 	size_t size = (size_t)(ap_trampoline_end - ap_trampoline);
+	u64 before;
 
 	host.run = run;
 	if (host.acpi.cpus_dropped)
@@ -304,6 +305,7 @@ void smp_start(void (*run)(struct pcpu *cpu))
 				"no memory below 640 KiB is free: only the first CPU is used");
 		return;
 	}
+	before = host_mem_free_bytes();
 	hv_assert(size <= sizeof(saved));
 	memcpy(saved, page, size);
 	trampoline_fill(page);
@@ -314,6 +316,8 @@ void smp_start(void (*run)(struct pcpu *cpu))
 	wait_us(INIT_WAIT_US);
 	cpus_call(page);
 	memcpy(page, saved, size);
+	log_debug("%u CPUs more take %llu KiB", host.cpus - 1,
+		  (unsigned long long)(before - host_mem_free_bytes()) >> 10);
 }
 
 /* ---- The end ---------------------------------------------------------------------------------------------------- */

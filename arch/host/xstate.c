@@ -34,10 +34,12 @@ _Static_assert(sizeof(struct xsave_area) == XSAVE_LEGACY + XSAVE_HEADER,
 _Static_assert(offsetof(struct xsave_area, mxcsr) == 24, "MXCSR");
 _Static_assert(offsetof(struct xsave_area, xstate_bv) == 512, "XSTATE_BV");
 
+/* In the last bytes of the pages that begin with the area. */
 struct xstate {
-	struct xsave_area *area; /* pages of its own */
-	u64 area_size;
-	u64 mask; /* 0: FXSAVE */
+	struct xsave_area *area;
+	u64 area_size; /* bytes of it, at most */
+	u64 size;      /* of all the pages */
+	u64 mask;      /* 0: FXSAVE */
 	bool has_xss;
 	u64 dr[4], dr6;
 };
@@ -70,25 +72,22 @@ static u64 xstate_size(u64 mask)
 		host_cpuid(0xd, i, r);
 		size = MAX(size, (u64)r[CPUID_EBX] + r[CPUID_EAX]);
 	}
-	return ALIGN_UP(size, PAGE_SIZE);
+	return size;
 }
 
 struct xstate *xstate_create(void)
 {
-	struct xstate *x = host_page_zalloc();
+	u64 mask = xstate_mask(), area_size = xstate_size(mask);
+	u64 size = ALIGN_UP(area_size + sizeof(struct xstate), PAGE_SIZE);
+	struct xstate *x;
 	hpa_t pa;
 	u32 r[4];
 
-	_Static_assert(sizeof(struct xstate) <= PAGE_SIZE, "one page");
-	if (!x)
+	if (host_mem_alloc(size, PAGE_SIZE, &pa))
 		return NULL;
-	x->mask = xstate_mask();
-	x->area_size = xstate_size(x->mask);
-	if (host_mem_alloc(x->area_size, PAGE_SIZE, &pa)) {
-		host_page_free(x);
-		return NULL;
-	}
-	x->area = host_va(pa);
+	x = host_va(pa + size - sizeof(*x));
+	*x = (struct xstate){
+		.area = host_va(pa), .area_size = area_size, .size = size, .mask = mask};
 	if (x->mask) {
 		host_cpuid(0xd, 1, r);
 		x->has_xss = r[CPUID_EAX] & BIT(3);
@@ -99,8 +98,7 @@ struct xstate *xstate_create(void)
 
 void xstate_destroy(struct xstate *x)
 {
-	host_mem_free(host_pa(x->area), x->area_size);
-	host_page_free(x);
+	host_mem_free(host_pa(x->area), x->size);
 }
 
 void xstate_reset(struct xstate *x)

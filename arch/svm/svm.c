@@ -115,12 +115,29 @@ static void svm_cpu_disable(void)
 
 /* ---- A vcpu's life ------------------------------------------------------------------------ */
 
-/* Of the one allocation per vcpu. */
-#define MAP_MSRPM PAGE_SIZE
-#define MAP_IOPM  (MAP_MSRPM + SVM_MSRPM_SIZE)
-#define MAP_SIZE  (MAP_IOPM + SVM_IOPM_SIZE)
+/* The permission maps, one allocation: they are its VM's, made with its first vcpu, which goes last. */
+#define MAP_IOPM SVM_MSRPM_SIZE
+#define MAP_SIZE (MAP_IOPM + SVM_IOPM_SIZE)
 
 _Static_assert(sizeof(struct svm_vcpu) <= PAGE_SIZE, "one page");
+
+static int maps_create(struct vcpu *v, hpa_t *out)
+{
+	u8 *maps;
+	int ret;
+
+	if (v->id) {
+		*out = svm_of(&v->vm->vcpu[0])->maps_pa;
+		return 0;
+	}
+	ret = host_mem_alloc(MAP_SIZE, PAGE_SIZE, out);
+	if (ret)
+		return ret;
+	maps = host_va(*out);
+	svm_msrpm_fill(maps, v->vm->policy.msrs, v->vm->policy.msr_count);
+	memset(maps + MAP_IOPM, 0xff, SVM_IOPM_SIZE);
+	return 0;
+}
 
 static void svm_vcpu_destroy(struct vcpu *v)
 {
@@ -131,6 +148,8 @@ static void svm_vcpu_destroy(struct vcpu *v)
 	if (s->xstate)
 		xstate_destroy(s->xstate);
 	if (s->vmcb)
+		host_page_free(s->vmcb);
+	if (s->maps_pa && !v->id)
 		host_mem_free(s->maps_pa, MAP_SIZE);
 	host_page_free(s);
 	v->backend = NULL;
@@ -139,26 +158,21 @@ static void svm_vcpu_destroy(struct vcpu *v)
 static int svm_vcpu_create(struct vcpu *v)
 {
 	struct svm_vcpu *s = host_page_zalloc();
-	u8 *maps;
 
 	v->backend = s;
 	if (!s)
 		return -HV_ENOMEM;
 	s->xstate = xstate_create();
-	if (!s->xstate || host_mem_alloc(MAP_SIZE, PAGE_SIZE, &s->maps_pa)) {
+	s->vmcb = host_page_zalloc();
+	if (!s->xstate || !s->vmcb || maps_create(v, &s->maps_pa)) {
 		svm_vcpu_destroy(v);
 		return -HV_ENOMEM;
 	}
-	maps = host_va(s->maps_pa);
-	s->vmcb = (struct vmcb *)maps;
-	s->vmcb_pa = s->maps_pa;
+	s->vmcb_pa = host_pa(s->vmcb);
 	s->vcpu = v;
 	v->xcr0 = XCR0_X87; /* it may be loaded before its first reset */
-	s->msrpm = maps + MAP_MSRPM;
 	s->caps = this_cpu()->caps;
-	svm_msrpm_fill(s->msrpm, v->vm->policy.msrs, v->vm->policy.msr_count);
-	memset(maps + MAP_IOPM, 0xff, SVM_IOPM_SIZE);
-	svm_vmcb_init(s, s->maps_pa + MAP_MSRPM, s->maps_pa + MAP_IOPM, host_pa(v->vm->npt.root));
+	svm_vmcb_init(s, s->maps_pa, s->maps_pa + MAP_IOPM, host_pa(v->vm->npt.root));
 	return 0;
 }
 

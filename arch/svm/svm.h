@@ -361,8 +361,7 @@ struct svm_vcpu {
 
 	struct xstate *xstate;
 	u64 tsc_aux;
-	u8 *msrpm;
-	hpa_t maps_pa; /* VMCB, MSRPM, IOPM: one allocation */
+	hpa_t maps_pa; /* MSRPM, IOPM: one allocation for all vcpus of a VM */
 };
 
 static inline struct svm_vcpu *svm_of(struct vcpu *v)

@@ -107,7 +107,6 @@ void vmcs_write_controls(struct vcpu *v)
 	vx->cr4_mask = ~vmx_cr4_guest_owned(caps, &f);
 	vmwrite(VMCS_CR0_MASK, vx->cr0_mask);
 	vmwrite(VMCS_CR4_MASK, vx->cr4_mask);
-	vmx_msr_bitmap(vx->msr_bitmap, v->vm->policy.msrs, v->vm->policy.msr_count);
 	write_addresses(v);
 }
 

@@ -105,13 +105,32 @@ static void vmx_cpu_disable(void)
 
 /* ---- A vcpu's life ---------------------------------------------------------------------------- */
 
-static void free_vcpu(struct vmx_vcpu *vx)
+/* The bitmaps are the VM's, made with its first vcpu, which goes last. */
+static bool bitmaps_create(struct vcpu *v, struct vmx_vcpu *vx)
+{
+	if (v->id) {
+		const struct vmx_vcpu *first = v->vm->vcpu[0].backend;
+
+		vx->msr_bitmap = first->msr_bitmap;
+		vx->io_bitmap = first->io_bitmap;
+		return true;
+	}
+	vx->msr_bitmap = host_page_zalloc();
+	vx->io_bitmap = host_page_zalloc();
+	if (!vx->msr_bitmap || !vx->io_bitmap)
+		return false;
+	vmx_msr_bitmap(vx->msr_bitmap, v->vm->policy.msrs, v->vm->policy.msr_count);
+	memset(vx->io_bitmap, 0xff, PAGE_SIZE);
+	return true;
+}
+
+static void free_vcpu(const struct vcpu *v, struct vmx_vcpu *vx)
 {
 	if (vx->xstate)
 		xstate_destroy(vx->xstate);
-	if (vx->io_bitmap)
+	if (vx->io_bitmap && !v->id)
 		host_page_free(vx->io_bitmap);
-	if (vx->msr_bitmap)
+	if (vx->msr_bitmap && !v->id)
 		host_page_free(vx->msr_bitmap);
 	if (vx->vmcs)
 		host_page_free(vx->vmcs);
@@ -131,14 +150,11 @@ static int vmx_vcpu_create(struct vcpu *v)
 	err = vmx_caps_probe(&cpu_source, &vx->caps, &feature_control, &problem);
 	hv_assert(err == 0); /* cpu_enable() has said so */
 	vx->vmcs = host_page_zalloc();
-	vx->msr_bitmap = host_page_zalloc();
-	vx->io_bitmap = host_page_zalloc();
 	vx->xstate = xstate_create();
-	if (!vx->vmcs || !vx->msr_bitmap || !vx->io_bitmap || !vx->xstate) {
-		free_vcpu(vx);
+	if (!vx->vmcs || !vx->xstate || !bitmaps_create(v, vx)) {
+		free_vcpu(v, vx);
 		return -HV_ENOMEM;
 	}
-	memset(vx->io_bitmap, 0xff, PAGE_SIZE);
 	vx->xsave = xstate_mask() != 0;
 	vx->timer_rate = (u8)(vx->caps.misc & VMX_MISC_TIMER_RATE);
 	vx->vpid = (u16)(v->vm->id * VM_CPUS_MAX + v->id + 1);
@@ -157,7 +173,7 @@ static void vmx_vcpu_destroy(struct vcpu *v)
 
 	hv_assert(!vx->loaded);
 	hv_assert(vmclear(&pa) == 0);
-	free_vcpu(vx);
+	free_vcpu(v, vx);
 }
 
 static u64 guest_xcr0(const struct vcpu *v)

@@ -207,8 +207,7 @@ struct vmx_vcpu {
 	u32 pin, proc, entry_controls; /* as in the VMCS */
 	u64 cr0_mask, cr4_mask;        /* bits that the host owns */
 	u64 *vmcs;
-	u8 *msr_bitmap;
-	u8 *io_bitmap;
+	u8 *msr_bitmap, *io_bitmap; /* the same for all vcpus of a VM */
 	struct xstate *xstate;
 	bool loaded;
 	bool xsave;    /* the CPU has XCR0 */

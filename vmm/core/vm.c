@@ -352,6 +352,8 @@ static void end(struct vm *vm, enum vm_state state)
 		log_info("guest %s has powered off", vm->name);
 	for (i = 0; i < vm->cpus; i++)
 		exit_log_counts(&vm->vcpu[i]);
+	log_debug("guest %s had %llu KiB of page tables", vm->name,
+		  (unsigned long long)(vm->npt.pages * PAGE_SIZE) >> 10);
 	if (vm->destroyed && !(state == VM_DEAD && vm->on_crash == CONF_HOLD))
 		ask(vm, VM_DESTROY);
 	hv_ended(vm->hv, state == VM_DEAD);
