@@ -94,8 +94,10 @@ $(STRESS)/havoc-stress.elf.debug: $(STRESS)/stress.c.o $(LINK_OBJ) $(METAL)/gen/
 
 -include $(wildcard $(STRESS)/*.d)
 
+BENCH := $(BUILD)/bench
+
 # The images that the boot matrix starts: those on the tiny kernel, and the one for several CPUs.
-build-boot: all iso guests-tiny guest-tiny-smp build-micro $(STRESS)/havoc-stress.elf
+build-boot: all iso guests-tiny guest-tiny-smp build-micro $(BENCH)/endless_guest.bz $(STRESS)/havoc-stress.elf
 
 build-guest-test: $(BUILD)/havoc-bare.elf guests-tiny
 
@@ -104,7 +106,6 @@ build-guest-test: $(BUILD)/havoc-bare.elf guests-tiny
 build-micro: $(BUILD)/havoc-bare.elf $(MICRO_NAMES:%=$(BUILD)/micro/%.bz)
 
 # The bench's own guests.
-BENCH := $(BUILD)/bench
 
 $(GUEST_BIN)/bench-init: test/bench/init.c mk/guest.mk | $(BUILD)/setup-guest.ok
 	$(call say,GUESTCC,$<)
@@ -126,6 +127,11 @@ $(BENCH)/profile_guest.c.o: test/bench/bench_guest.c $(MICRO)/flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MICRO_CC) $(MICRO_CFLAGS) -DCOUNT=30ULL -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 
+# One that never ends, for a watchdog.
+$(BENCH)/endless_guest.c.o: test/bench/busy_guest.c $(MICRO)/flags
+	$(Q)mkdir -p $(@D)
+	$(Q)$(MICRO_CC) $(MICRO_CFLAGS) -DTICKS=~0ULL -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+
 $(BENCH)/%.elf: $(BENCH)/%.c.o $(MICRO)/%.runtime.o $(MICRO_LIB) test/micro/lib/micro.ld
 	$(Q)$(LD) -m elf_x86_64 -nostdlib -static -z noexecstack --build-id=none --no-warn-rwx-segments \
 		-T test/micro/lib/micro.ld -o $@ $(filter %.o,$^)
@@ -135,7 +141,7 @@ $(BENCH)/%.bz: $(BENCH)/%.elf
 	$(Q)$(OBJCOPY) -O binary $< $@
 
 -include $(wildcard $(BENCH)/*.d)
-.SECONDARY: $(STRESS)/havoc-stress.elf.debug $(foreach g,bench_guest busy_guest profile_guest,$(BENCH)/$(g).elf $(BENCH)/$(g).c.o $(MICRO)/$(g).runtime.o)
+.SECONDARY: $(STRESS)/havoc-stress.elf.debug $(foreach g,bench_guest busy_guest endless_guest profile_guest,$(BENCH)/$(g).elf $(BENCH)/$(g).c.o $(MICRO)/$(g).runtime.o)
 
 # Where the instructions of an exit go, function by function (SVM): for whoever makes it shorter.
 .PHONY: profile

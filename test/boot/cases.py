@@ -170,6 +170,21 @@ on-crash = restart
                 ends="poweroff", allow=("killed", "kernel trouble"), **more)
 
 
+def deaths(name, machine, **more):
+    """Guests that die, each in its way; the counters of their neighbours, one on each CPU, go on."""
+    ways = (("triple", "triple_fault", "on-reboot = stop", r"guest triple has rebooted \(triple fault\) and is stopped"),
+            ("exec", "mmio_exec", "", r"guest exec was stopped: it executes from"),
+            ("insn", "mmio_unknown", "", r"guest insn was stopped: .*0f 29"),
+            ("halt", "hlt_dead", "", r"guest halt halted with interrupts off"),
+            ("hang", "endless", "watchdog = 1s", r"guest hang was stopped: its watchdog has seen"))
+    text = "".join("[vm good%d]\nimage = tiny\nmemory = 32M\naffinity = %d\nweight = 1000\ncmdline = console=ttyS0 quiet\n" % (n, n) for n in (0, 1))
+    text += "".join("[vm %s]\nkernel = %s\nmemory = 80M\n%s\n" % row[:3] for row in ways)
+    files = tuple((("bench/endless_guest.bz" if kernel == "endless" else "micro/%s.bz" % kernel), "image " + kernel) for _, kernel, _, _ in ways)
+    return guests(name, machine, text, (AnyOrder(tuple(Expect("^havoc: " + row[3], timeout=300) for row in ways)),
+                                        AnyOrder((Expect(r"^\[good0\] hello", times=2), Expect(r"^\[good1\] hello", times=2)))),
+                  files_of=files, allow=("killed",), cost=40, **more)
+
+
 def smp_guest(name, machine, cpus):
     """A guest with several CPUs, on fewer or more: a program on each of them says so, twice."""
     steps = (Expect(r"Brought up 1 node, %d CPU" % cpus),) if cpus > 1 else ()
@@ -232,6 +247,9 @@ CASES = [
                       Expect(r"^havoc: guest bad restarts \(it had crashed\), \d so far", timeout=120),
                       Expect(r"^\[good\] hello", times=4))), Expect(r"^\[good\] hello", times=2)),
            files_of=(("micro/mmio_exec.bz", "image bad"),), allow=("killed",)),
+
+    deaths("svm-deaths", qemu(cpus=2, mem=1024)),
+    deaths("vmx-deaths", bochs(cpus=2, mem=1024)),
 
     # A random hand on the guests' lives.
     stress("svm", qemu(cpus=3, mem=1024), 40, 100000, 1, cost=50),

@@ -85,6 +85,7 @@ static bool never_wakes(struct vcpu *v)
 		return true;
 	log_info("guest %s halted with interrupts off: nothing can wake it, so it is stopped",
 		 vm->name);
+	vm->end_told = true;
 	vm_request_poweroff(vm);
 	return false;
 }

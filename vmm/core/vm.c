@@ -348,8 +348,9 @@ static void end(struct vm *vm, enum vm_state state)
 
 	vm->state = (u8)state;
 	vm_output_end(vm);
-	if (state == VM_STOPPED)
+	if (state == VM_STOPPED && !vm->end_told)
 		log_info("guest %s has powered off", vm->name);
+	vm->end_told = false;
 	for (i = 0; i < vm->cpus; i++)
 		exit_log_counts(&vm->vcpu[i]);
 	log_debug("guest %s had %llu KiB of page tables", vm->name,
@@ -448,6 +449,7 @@ static void rebooted(struct vm *vm)
 	if (vm->on_reboot == CONF_STOP) {
 		log_info("guest %s has rebooted (%s) and is stopped, as its on-reboot says",
 			 vm->name, vm->reset_how);
+		vm->end_told = true;
 		end(vm, VM_STOPPED);
 		return;
 	}

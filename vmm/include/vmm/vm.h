@@ -85,6 +85,7 @@ struct vm {
 	u8 state;                         /* enum vm_state */
 	u32 actions;                      /* VM_*, atomic: asked for, not yet begun */
 	u32 active;                       /* atomic: vcpus that are not parked */
+	bool end_told;                    /* the log has said why it ends */
 	bool ending;                      /* VM_DESTROY is all that is still to be done */
 	void (*destroyed)(struct vm *vm); /* VM_DESTROY is done: the memory of *vm is the callee's */
 	struct vm_output output;
