@@ -211,6 +211,7 @@ static bool read_microcode(unused struct vcpu *v, unused u32 msr, u64 *value)
 
 static const struct msr_row msr_rows[] = {
 	{MSR_TSC, MSR_TSC, read_tsc, write_tsc},
+	{MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME, kvmclock_read, kvmclock_write},
 	{MSR_PLATFORM_ID, MSR_PLATFORM_ID, read_zero, NULL},
 	{MSR_APIC_BASE, MSR_APIC_BASE, read_lapic, write_lapic},
 	{MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, read_feature_control, NULL},
