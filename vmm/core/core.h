@@ -160,6 +160,12 @@ void kvmclock_update(
 bool kvmclock_read(struct vcpu *v, u32 msr, u64 *value) must_check;
 bool kvmclock_write(struct vcpu *v, u32 msr, u64 value) must_check;
 
+/* pv_eoi.c */
+void pv_eoi_offer(struct vcpu *v); /* an interrupt is being injected, and v->pv_eoi_msr is not 0 */
+bool pv_eoi_settle(void *vcpu);
+bool pv_eoi_read(struct vcpu *v, u32 msr, u64 *value) must_check;
+bool pv_eoi_write(struct vcpu *v, u32 msr, u64 value) must_check;
+
 /* apic_bus.c: interrupt messages between I/O APIC, local APICs. True: somebody takes it. */
 bool apic_bus_send(void *vm, const struct apic_msg *msg); /* as struct vioapic's send() */
 bool apic_bus_deliver(struct vm *vm, const struct apic_msg *msg, const struct vlapic *except);

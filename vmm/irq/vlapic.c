@@ -65,6 +65,7 @@ void vlapic_accept(struct vlapic *l, u8 vector)
 
 void vlapic_unaccept(struct vlapic *l, u8 vector)
 {
+	vlapic_settle_eoi(l);
 	vector_clear(l->isr, &l->isr_words, vector);
 	vector_set(l->irr, &l->irr_words, vector);
 	l->pending_hint = true;
@@ -91,6 +92,7 @@ bool vlapic_accept_fixed(struct vlapic *l, u8 vector, bool level)
 	/* "Local APIC State After It Has Been Software Disabled": nothing more is accepted. */
 	if (!(l->svr & SVR_ENABLE))
 		return false;
+	vlapic_settle_eoi(l);
 	if (level)
 		l->tmr[vector / 32] |= bit;
 	else
@@ -149,7 +151,7 @@ void vlapic_cr8_set(struct vlapic *l, u64 value)
 	vlapic_set_tpr(l, (u32)(value & 0xf) << 4);
 }
 
-void vlapic_eoi(struct vlapic *l)
+static void end_of_interrupt(struct vlapic *l)
 {
 	int vector = vector_highest(l->isr, l->isr_words);
 
@@ -159,6 +161,33 @@ void vlapic_eoi(struct vlapic *l)
 	if (l->tmr[vector / 32] & 1U << (vector % 32))
 		l->ops->eoi(l->ctx, (u8)vector);
 	reconsider(l);
+}
+
+void vlapic_settle_eoi(struct vlapic *l)
+{
+	if (likely(!l->eoi_offered))
+		return;
+	l->eoi_offered = false;
+	if (l->ops->eoi_settle(l->ctx))
+		end_of_interrupt(l);
+}
+
+bool vlapic_eoi_is_plain(const struct vlapic *l)
+{
+	unsigned word;
+
+	/* IRR is empty, and one word of ISR is not, */
+	if (l->irr_words || !l->isr_words || l->isr_words & (l->isr_words - 1))
+		return false;
+	word = (unsigned)__builtin_ctz(l->isr_words);
+	/* in which there is one bit. */
+	return !(l->isr[word] & (l->isr[word] - 1)) && !(l->isr[word] & l->tmr[word]);
+}
+
+void vlapic_eoi(struct vlapic *l)
+{
+	vlapic_settle_eoi(l);
+	end_of_interrupt(l);
 }
 
 void vlapic_set_svr(struct vlapic *l, u32 value)
@@ -228,7 +257,7 @@ void vlapic_reset_registers(struct vlapic *l)
 	memset(l->isr, 0, sizeof(l->isr));
 	memset(l->tmr, 0, sizeof(l->tmr));
 	l->irr_words = l->isr_words = 0;
-	l->pending_hint = false;
+	l->pending_hint = l->eoi_offered = false;
 	l->tpr = l->ldr = l->esr = l->esr_pending = l->icr_low = l->icr_high = 0;
 	l->dfr = DFR_RESET;
 	l->svr = SVR_RESET;

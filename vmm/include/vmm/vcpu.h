@@ -98,6 +98,7 @@ struct vcpu {
 	bool never_wakes; /* atomic: it waits with interrupts off, or for a start-up IPI */
 	bool parked; /* runs no guest code until its VM is started or goes on; its state is in memory */
 	struct kvmclock kvmclock;
+	u64 pv_eoi_msr; /* MSR_KVM_PV_EOI_EN */
 	struct gwalk_cache
 		fetch; /* where the last intercepted instruction was fetched from; a back end may look there */
 	u64 exits[EXIT_KINDS]; /* statistics */
