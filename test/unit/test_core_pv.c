@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* SOURCES: vmm/core/apic_bus.c vmm/core/cpuid.c vmm/core/cr.c vmm/core/emulate.c vmm/core/event.c
- *   vmm/core/exit.c vmm/core/hypercall.c vmm/core/io.c vmm/core/kvmclock.c vmm/core/msr.c vmm/core/pv_eoi.c
+ *   vmm/core/exit.c vmm/core/hypercall.c vmm/core/io.c vmm/core/kvmclock.c vmm/core/msr.c vmm/core/pv_eoi.c vmm/core/steal_time.c
  *   vmm/core/mtrr.c vmm/core/cpu.c vmm/core/output.c vmm/core/sched.c vmm/core/run.c vmm/core/vcpu.c vmm/core/vm.c vmm/dev/bus.c vmm/dev/clock.c
  *   vmm/dev/vpm.c vmm/dev/vrtc.c vmm/dev/vrtc_time.c vmm/dev/vuart.c vmm/emul/alu.c
  *   vmm/emul/decode.c vmm/emul/exec.c vmm/emul/exec_string.c vmm/emul/length.c vmm/emul/mem.c
@@ -10,7 +10,7 @@
  *   vmm/machine/machine.c vmm/machine/pc.c vmm/mem/gmem.c vmm/mem/gwalk.c vmm/mem/page_alloc.c
  *   vmm/mem/pagetable.c vmm/mem/pt_formats.c vmm/lib/fmt.c vmm/lib/log.c test/mock/host.c
  *   test/mock/backend.c */
-/* KVM's paravirtual interface but for its clock: end of interrupt. */
+/* KVM's paravirtual interface but for its clock: end of interrupt, steal time. */
 #include "../mock/core_test.h"
 
 static bool rd(u32 msr, u64 *value)
@@ -196,6 +196,114 @@ static void eoi_refuses_bad_addresses(unused void **state)
 	assert_true(wr(MSR_KVM_PV_EOI_EN, GiB(1))); /* not enabled: the address does not count */
 }
 
+/* ---- Steal time ----------------------------------------------------------------------------- */
+
+#define AREA 0x5040ULL
+
+struct area {
+	u64 steal;
+	u32 version, flags;
+	u8 preempted, pad8[3];
+	u32 pad[11];
+};
+
+static struct area area(void)
+{
+	struct area a;
+
+	assert_int_equal(gmem_read(&vm.gmem, AREA, &a, sizeof(a)), 0);
+	return a;
+}
+
+static void set_area(struct area a)
+{
+	assert_int_equal(gmem_write(&vm.gmem, AREA, &a, sizeof(a)), 0);
+}
+
+static void steal_is_what_it_waited(unused void **state)
+{
+	struct area a;
+	u64 sum = 0, third;
+	unsigned i;
+
+	set_area(
+		(struct area){.steal = 1000, .version = 7, .flags = 3, .pad = {1, 2}, .pad8 = {9}});
+	v->clock.hz =
+		3000000000; /* three ticks a nanosecond: what is left of a division is not lost */
+	v->task.waited = 123456789;
+	assert_true(wr(MSR_KVM_STEAL_TIME, AREA | 1));
+	steal_time_resume(v);
+	a = area();
+	assert_int_equal(a.steal, 1000); /* what it waited before is nothing to this kernel */
+	for (i = 0; i < 3000; i++) {
+		steal_time_preempted(v);
+		v->task.waited += 1 + i % 7;
+		sum += 1 + i % 7;
+		steal_time_resume(v);
+	}
+	a = area();
+	third = (123456789 + sum) / 3 - 123456789 / 3;
+	assert_int_equal(a.steal, 1000 + third);
+	assert_int_equal(a.version & 1, 0);
+	assert_true(a.version > 7);
+	assert_int_equal(a.preempted, 0);
+	assert_true(a.flags == 3 && a.pad[0] == 1 && a.pad[1] == 2 && a.pad8[0] == 9);
+	/* Off and on again: it goes on from where it was. */
+	assert_true(wr(MSR_KVM_STEAL_TIME, 0));
+	v->task.waited += 300;
+	steal_time_resume(v);
+	steal_time_preempted(v);
+	assert_int_equal(area().preempted, 0);
+	assert_true(wr(MSR_KVM_STEAL_TIME, AREA | 1));
+	v->task.waited += 3000;
+	steal_time_resume(v);
+	assert_int_equal(area().steal, 1000 + third + 1000);
+}
+
+static void flush_of_a_preempted_one(unused void **state)
+{
+	struct area a;
+
+	set_area((struct area){0});
+	assert_true(wr(MSR_KVM_STEAL_TIME, AREA | 1));
+	steal_time_preempted(v);
+	a = area();
+	assert_int_equal(a.preempted, 1);
+	assert_int_equal(backend()->flushes, 0);
+	steal_time_resume(v);
+	assert_int_equal(backend()->flushes, 0);
+	steal_time_preempted(v);
+	a.preempted |= 2; /* a sibling */
+	set_area(a);
+	steal_time_resume(v);
+	assert_int_equal(backend()->flushes, 1);
+	assert_int_equal(area().preempted, 0);
+	steal_time_resume(v);
+	assert_int_equal(backend()->flushes, 1);
+}
+
+static void steal_bears_bad_addresses(unused void **state)
+{
+	static const u64 nowhere[] = {GiB(1), MiB(32), ~0x3fULL, 0xfee00000};
+	unsigned i;
+	u64 value;
+
+	for (i = 1; i < 6; i++)
+		assert_false(wr(MSR_KVM_STEAL_TIME, AREA | BIT(i) | 1));
+	for (i = 0; i < ARRAY_SIZE(nowhere); i++) {
+		assert_true(wr(MSR_KVM_STEAL_TIME, nowhere[i] | 1));
+		assert_true(rd(MSR_KVM_STEAL_TIME, &value));
+		assert_int_equal(value, nowhere[i] | 1);
+		steal_time_preempted(v);
+		v->task.waited += 1000;
+		steal_time_resume(v);
+	}
+	assert_true(wr(MSR_KVM_STEAL_TIME, (MiB(32) - 64) | 1)); /* the last there is */
+	vcpu_reset(v);
+	assert_true(rd(MSR_KVM_STEAL_TIME, &value));
+	assert_int_equal(value, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +314,9 @@ int main(void)
 		CORE_TEST(eoi_ends_with_its_register),
 		CORE_TEST(eoi_after_reset),
 		CORE_TEST(eoi_refuses_bad_addresses),
+		CORE_TEST(steal_is_what_it_waited),
+		CORE_TEST(flush_of_a_preempted_one),
+		CORE_TEST(steal_bears_bad_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

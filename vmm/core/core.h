@@ -166,6 +166,12 @@ bool pv_eoi_settle(void *vcpu);
 bool pv_eoi_read(struct vcpu *v, u32 msr, u64 *value) must_check;
 bool pv_eoi_write(struct vcpu *v, u32 msr, u64 value) must_check;
 
+/* steal_time.c: before the first entry of a turn; after a turn that somebody else's has cut short */
+void steal_time_resume(struct vcpu *v);
+void steal_time_preempted(struct vcpu *v);
+bool steal_time_read(struct vcpu *v, u32 msr, u64 *value) must_check;
+bool steal_time_write(struct vcpu *v, u32 msr, u64 value) must_check;
+
 /* apic_bus.c: interrupt messages between I/O APIC, local APICs. True: somebody takes it. */
 bool apic_bus_send(void *vm, const struct apic_msg *msg); /* as struct vioapic's send() */
 bool apic_bus_deliver(struct vm *vm, const struct apic_msg *msg, const struct vlapic *except);

@@ -68,8 +68,8 @@ struct cpuid_row {
 
 /* KVM's: what every guest is offered. No delay loops after port I/O: no device here needs them. */
 #define KVM_ALWAYS                                                                                 \
-	(CPUIDKVM_CLOCKSOURCE | CPUIDKVM_NOP_IO_DELAY | CPUIDKVM_CLOCKSOURCE2 | CPUIDKVM_PV_EOI |  \
-	 CPUIDKVM_CLOCK_STABLE)
+	(CPUIDKVM_CLOCKSOURCE | CPUIDKVM_NOP_IO_DELAY | CPUIDKVM_CLOCKSOURCE2 |                    \
+	 CPUIDKVM_STEAL_TIME | CPUIDKVM_PV_EOI | CPUIDKVM_TLB_FLUSH | CPUIDKVM_CLOCK_STABLE)
 
 static void build_max_basic(unused const struct vm *vm, struct cpuid_entry *e)
 {

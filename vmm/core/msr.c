@@ -229,6 +229,7 @@ static const struct msr_row msr_rows[] = {
 	{MSR_PAT, MSR_PAT, read_pat, write_pat},
 	{MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, mtrr_read, mtrr_write},
 	{MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW, kvmclock_read, kvmclock_write},
+	{MSR_KVM_STEAL_TIME, MSR_KVM_STEAL_TIME, steal_time_read, steal_time_write},
 	{MSR_KVM_PV_EOI_EN, MSR_KVM_PV_EOI_EN, pv_eoi_read, pv_eoi_write},
 	{MSR_EFER, MSR_EFER, read_efer, write_efer},
 	{MSR_TSC_AUX, MSR_TSC_AUX, read_tsc_aux, write_tsc_aux},
@@ -301,5 +302,6 @@ void msr_reset(struct vcpu *v)
 	v->debugctl = 0;
 	v->kvmclock = (struct kvmclock){0};
 	v->pv_eoi_msr = 0;
+	v->steal = (struct steal_time){0};
 	mtrr_reset(&v->mtrr);
 }

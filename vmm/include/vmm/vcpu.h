@@ -54,6 +54,11 @@ struct kvmclock {
 	u32 version;
 };
 
+struct steal_time {
+	u64 msr;  /* MSR_KVM_STEAL_TIME */
+	u64 told; /* ns of task.waited that are in the guest's structure, or came before it */
+};
+
 #define VMTRR_VARIABLE 8
 #define VMTRR_FIXED    11
 
@@ -99,6 +104,7 @@ struct vcpu {
 	bool parked; /* runs no guest code until its VM is started or goes on; its state is in memory */
 	struct kvmclock kvmclock;
 	u64 pv_eoi_msr; /* MSR_KVM_PV_EOI_EN */
+	struct steal_time steal;
 	struct gwalk_cache
 		fetch; /* where the last intercepted instruction was fetched from; a back end may look there */
 	u64 exits[EXIT_KINDS]; /* statistics */
