@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* SOURCES: vmm/core/apic_bus.c vmm/core/cpuid.c vmm/core/cr.c vmm/core/emulate.c vmm/core/event.c
- *   vmm/core/exit.c vmm/core/hypercall.c vmm/core/io.c vmm/core/kvmclock.c vmm/core/msr.c vmm/core/pv_eoi.c vmm/core/steal_time.c
+ *   vmm/core/exit.c vmm/core/hypercall.c vmm/core/io.c vmm/core/kvm_call.c vmm/core/kvmclock.c vmm/core/msr.c vmm/core/pv_eoi.c vmm/core/steal_time.c
  *   vmm/core/mtrr.c vmm/core/cpu.c vmm/core/output.c vmm/core/sched.c vmm/core/run.c vmm/core/vcpu.c vmm/core/vm.c vmm/dev/bus.c vmm/dev/clock.c
  *   vmm/dev/vpm.c vmm/dev/vrtc.c vmm/dev/vrtc_time.c vmm/dev/vuart.c vmm/emul/alu.c
  *   vmm/emul/decode.c vmm/emul/exec.c vmm/emul/exec_string.c vmm/emul/length.c vmm/emul/mem.c
@@ -10,7 +10,7 @@
  *   vmm/machine/machine.c vmm/machine/pc.c vmm/mem/gmem.c vmm/mem/gwalk.c vmm/mem/page_alloc.c
  *   vmm/mem/pagetable.c vmm/mem/pt_formats.c vmm/lib/fmt.c vmm/lib/log.c test/mock/host.c
  *   test/mock/backend.c */
-/* KVM's paravirtual interface but for its clock: end of interrupt, steal time. */
+/* KVM's paravirtual interface but for its clock: end of interrupt, steal time, hypercalls. */
 #include "../mock/core_test.h"
 
 static bool rd(u32 msr, u64 *value)
@@ -304,6 +304,134 @@ static void steal_bears_bad_addresses(unused void **state)
 	assert_int_equal(value, 0);
 }
 
+/* ---- Hypercalls ----------------------------------------------------------------------------- */
+
+static s64 call(u64 number, u64 a, u64 b, u64 c, u64 d)
+{
+	struct vm_exit e = {.kind = EXIT_HYPERCALL, .insn_len = 3};
+
+	v->gpr[GPR_RAX] = number;
+	v->gpr[GPR_RBX] = a;
+	v->gpr[GPR_RCX] = b;
+	v->gpr[GPR_RDX] = c;
+	v->gpr[GPR_RSI] = d;
+	assert_int_equal(exit_hypercall(v, &e), NEXT_ADVANCE);
+	assert_true(v->gpr[GPR_RBX] == a && v->gpr[GPR_RCX] == b && v->gpr[GPR_RDX] == c &&
+		    v->gpr[GPR_RSI] == d);
+	return (s64)v->gpr[GPR_RAX];
+}
+
+static void mode(u32 attr)
+{
+	backend()->seg[VSEG_CS].attr = attr;
+}
+
+/* Which of the CPUs have vector 0x31 posted; forgets it. */
+static unsigned posted(void)
+{
+	unsigned i, set = 0;
+
+	for (i = 0; i < 4; i++) {
+		struct vlapic *l = &vm.vcpu[i].lapic;
+
+		set |= (l->posted[1] >> 17 & 1) << i;
+		assert_int_equal(vm.vcpu[i].requests & REQ_APIC, l->posted[1] ? REQ_APIC : 0);
+		memset(l->posted, 0, sizeof(l->posted));
+		vm.vcpu[i].requests = 0;
+	}
+	return set;
+}
+
+static void calls_are_ring_0s(unused void **state)
+{
+	u64 number;
+
+	mode(SEG_ATTR_L);
+	for (number = 1; number <= 12; number++) {
+		backend()->reg[VREG_CPL] = 3;
+		assert_int_equal(call(number, 1, 1, 0, 0x31), -1);
+		backend()->reg[VREG_CPL] = 0;
+		assert_int_equal(call(number, 0, 0, 0, 0),
+				 number == 5 || number == 10 || number == 11 ? 0 : -1000);
+	}
+	assert_int_equal(call(5 | 1ULL << 32, 0, 0, 0, 0), -HV_ENOSYS);
+	mode(SEG_ATTR_DB); /* there the upper halves do not count */
+	assert_int_equal(call(5 | 1ULL << 32, 0, 0, 0, 0), 0);
+	assert_int_equal(call(1 | 1ULL << 32, 0, 0, 0, 0), (u32)-1000);
+	assert_false(vm.actions & VM_KILL);
+}
+
+static void ipis(unused void **state)
+{
+	unsigned i;
+
+	mode(SEG_ATTR_L);
+	for (i = 0; i < 4; i++)
+		vlapic_mmio_write(&vm.vcpu[i].lapic, 0xf0, 0x1ff);
+	assert_int_equal(call(10, 0xa, 0, 0, 0x31), 2);
+	assert_int_equal(posted(), 0xa);
+	assert_int_equal(call(10, 1, 0, 3, 0x31), 1);
+	assert_int_equal(posted(), 8);
+	assert_int_equal(call(10, ~0ULL, ~0ULL, 0, 0x131), 4); /* lowest priority: to each named */
+	assert_int_equal(posted(), 0xf);
+	assert_int_equal(call(10, ~0ULL, ~0ULL, 2, 0x31), 2);
+	assert_int_equal(posted(), 0xc);
+	assert_int_equal(call(10, ~0ULL, ~0ULL, 4, 0x31), 0);
+	assert_int_equal(call(10, ~0ULL, ~0ULL, 0xffffffff, 0x31), 0); /* it does not wrap */
+	assert_int_equal(call(10, ~0ULL, ~0ULL, 0xffffffc0, 0x31), 0);
+	assert_int_equal(call(10, 0, 0, 0, 0x31), 0);
+	assert_int_equal(posted(), 0);
+	/* The second half of the bitmap begins with the register's width. */
+	mode(SEG_ATTR_DB);
+	assert_int_equal(call(10, ~0ULL << 32 | 2, 1, 0, 0x31), 1);
+	assert_int_equal(posted(), 2);
+	assert_int_equal(call(10, 1ULL << 31, 1, (u32)-30, 0x31), 0);
+	mode(SEG_ATTR_L);
+	/* No destination but the bitmap; no vector below 16; no SMI. */
+	assert_int_equal(call(10, 15, 0, 0, 0x831), -22);
+	assert_int_equal(call(10, 15, 0, 0, 0x40031), -22);
+	assert_int_equal(call(10, 15, 0, 0, 0xc0031), -22);
+	assert_int_equal(call(10, 15, 0, 0, 0x0f), 0);
+	assert_int_equal(call(10, 15, 0, 0, 0x200), 0);
+	assert_int_equal(posted(), 0);
+	/* A disabled APIC takes none. */
+	vlapic_mmio_write(&vm.vcpu[2].lapic, 0xf0, 0xff);
+	vm.vcpu[3].lapic.hw_enabled = false;
+	assert_int_equal(call(10, 15, 0, 0, 0x31), 2);
+	assert_int_equal(posted(), 3);
+	assert_int_equal(call(10, 15, 0, 0, 0x400), 3);
+	assert_true(vm.vcpu[1].requests & REQ_NMI && !(vm.vcpu[3].requests & REQ_NMI));
+	assert_int_equal(call(10, 2, 0, 0, 0x608), 1);
+	assert_true(vm.vcpu[1].requests & REQ_SIPI && vm.vcpu[1].sipi_vector == 8);
+	assert_int_equal(call(10, 2, 0, 0, 0x8500), 0); /* INIT, de-asserted */
+	assert_int_equal(call(10, 2, 0, 0, 0x4500), 1);
+	assert_true(vm.vcpu[1].requests & REQ_INIT);
+}
+
+static void ipi_of_a_lone_cpu(unused void **state)
+{
+	mode(SEG_ATTR_L);
+	vlapic_mmio_write(&v->lapic, 0xf0, 0x1ff);
+	assert_int_equal(call(10, ~0ULL, ~0ULL, 0, 0x31), 1);
+	assert_int_equal(deliver()->vector, 0x31);
+}
+
+static void kicks(unused void **state)
+{
+	static const u64 nobody[] = {4, 0xff, 0xffffffff, 1ULL << 32, ~0ULL};
+	unsigned i;
+
+	mode(SEG_ATTR_L);
+	assert_int_equal(call(5, 0, 2, 0, 0), 0);
+	assert_int_equal(vm.vcpu[2].requests, REQ_UNHALT);
+	for (i = 0; i < ARRAY_SIZE(nobody); i++) {
+		assert_int_equal(call(5, 0, nobody[i], 0, 0), 0);
+		assert_int_equal(call(11, nobody[i], 0, 0, 0), 0);
+	}
+	assert_int_equal(call(11, 0, 0, 0, 0), 0); /* to oneself */
+	assert_int_equal(vm.vcpu[0].requests | vm.vcpu[1].requests | vm.vcpu[3].requests, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +445,10 @@ int main(void)
 		CORE_TEST(steal_is_what_it_waited),
 		CORE_TEST(flush_of_a_preempted_one),
 		CORE_TEST(steal_bears_bad_addresses),
+		CORE_TEST(calls_are_ring_0s),
+		SMP_TEST(ipis),
+		CORE_TEST(ipi_of_a_lone_cpu),
+		SMP_TEST(kicks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

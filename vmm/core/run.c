@@ -101,8 +101,8 @@ static bool waits_for_event(struct vcpu *v)
 		vcpu_request(v, REQ_HALTED);
 		return never_wakes(v);
 	}
-	if (event_wakes(v)) {
-		v->halted = false;
+	if (v->unhalted || event_wakes(v)) {
+		v->halted = v->unhalted = false;
 		vcpu_request(v, REQ_EVENT);
 		return false;
 	}
@@ -113,7 +113,7 @@ static bool waits_for_event(struct vcpu *v)
 }
 
 /* What other vcpus, and devices served on other CPUs, ask for. */
-#define REQ_OTHERS (REQ_APIC | REQ_NMI | REQ_INIT | REQ_SIPI | REQ_DEVICE)
+#define REQ_OTHERS (REQ_APIC | REQ_NMI | REQ_INIT | REQ_SIPI | REQ_DEVICE | REQ_UNHALT)
 
 static void serve_others(struct vcpu *v, u32 req)
 {
@@ -125,6 +125,8 @@ static void serve_others(struct vcpu *v, u32 req)
 		vcpu_startup(v, __atomic_load_n(&v->sipi_vector, __ATOMIC_ACQUIRE));
 	if (req & REQ_APIC)
 		vlapic_collect(&v->lapic);
+	if (req & REQ_UNHALT)
+		v->unhalted = true;
 	if (req & REQ_NMI) {
 		v->nmi_pending = true;
 		vcpu_request(v, REQ_EVENT);

@@ -246,7 +246,7 @@ void vcpu_reset(struct vcpu *v)
 	memset(v->gpr, 0, sizeof(v->gpr));
 	v->cr2 = 0;
 	v->fetch = (struct gwalk_cache){0};
-	v->halted = false;
+	v->halted = v->unhalted = false;
 	v->windows = 0;
 	v->exception.type = EVENT_NONE;
 	v->reinject.type = EVENT_NONE;

@@ -122,6 +122,9 @@ void vlapic_settle_eoi(struct vlapic *l);
 
 /* Does the message address this APIC? (physical/logical, flat/cluster, xAPIC/x2APIC, broadcast) */
 bool vlapic_matches(const struct vlapic *l, const struct apic_msg *msg);
+/* What the low half of an ICR describes, but for whom it is. False: nothing that is sent. */
+bool vlapic_icr_message(u32 low, struct apic_msg *msg);
+#define VLAPIC_ICR_DESTINATION (BIT(11) | GENMASK(19, 18)) /* logical mode, shorthand */
 /* False: it is not taken (the APIC is disabled, the vector illegal, the mode unknown here). */
 bool vlapic_deliver(struct vlapic *l, const struct apic_msg *msg);
 
