@@ -200,7 +200,7 @@ static void kvmclock_refuses_bad_addresses(unused void **state)
 static void kvmclock_has_its_older_numbers(unused void **state)
 {
 	struct time_info t;
-	u64 value;
+	u64 value = 1;
 
 	assert_true(wr(MSR_KVM_SYSTEM_TIME, 0x1001));
 	assert_true(wr(MSR_KVM_WALL_CLOCK, 0x2000));

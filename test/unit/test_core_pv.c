@@ -140,7 +140,7 @@ static void eoi_of_an_interrupted_delivery(unused void **state)
 
 static void eoi_ends_with_its_register(unused void **state)
 {
-	u64 value;
+	u64 value = 1;
 
 	eoi_start();
 	assert_true(rd(MSR_KVM_PV_EOI_EN, &value));
@@ -169,7 +169,7 @@ static void eoi_ends_with_its_register(unused void **state)
 
 static void eoi_after_reset(unused void **state)
 {
-	u64 value;
+	u64 value = 1;
 
 	eoi_start();
 	interrupt(0x31);
@@ -286,7 +286,7 @@ static void steal_bears_bad_addresses(unused void **state)
 {
 	static const u64 nowhere[] = {GiB(1), MiB(32), ~0x3fULL, 0xfee00000};
 	unsigned i;
-	u64 value;
+	u64 value = 1;
 
 	for (i = 1; i < 6; i++)
 		assert_false(wr(MSR_KVM_STEAL_TIME, AREA | BIT(i) | 1));

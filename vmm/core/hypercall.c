@@ -75,6 +75,16 @@ static const struct hypercall_row hypercall_rows[] = {
 	{HYPERCALL_CONSOLE_WRITE, hypercall_console_write, console_enabled},
 };
 
+/* The low half of rax is one; what its upper half is to outside 64-bit code, the result's is too. */
+static s64 __attribute__((noinline)) kvm_number(struct vcpu *v)
+{
+	u64 mask = argument_mask(v), number = v->gpr[GPR_RAX] & mask;
+
+	if (!number || number > KVM_HYPERCALL_LAST)
+		return -HV_ENOSYS;
+	return (s64)((u64)kvm_call(v, number, mask) & mask);
+}
+
 static s64 hypercall_call(struct vcpu *v)
 {
 	u64 number = v->gpr[GPR_RAX];
@@ -84,13 +94,7 @@ static s64 hypercall_call(struct vcpu *v)
 		if (hypercall_rows[i].number == number)
 			return hypercall_rows[i].enabled(v->vm) ? hypercall_rows[i].call(v) :
 								  -HV_EPERM;
-	if (unlikely((u32)number - 1 < KVM_HYPERCALL_LAST)) {
-		u64 mask = argument_mask(v);
-
-		if ((number & mask) <= KVM_HYPERCALL_LAST)
-			return (s64)((u64)kvm_call(v, number & mask, mask) & mask);
-	}
-	return -HV_ENOSYS;
+	return number && (u32)number <= KVM_HYPERCALL_LAST ? kvm_number(v) : -HV_ENOSYS;
 }
 
 /*

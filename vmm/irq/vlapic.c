@@ -151,25 +151,35 @@ void vlapic_cr8_set(struct vlapic *l, u64 value)
 	vlapic_set_tpr(l, (u32)(value & 0xf) << 4);
 }
 
-static void end_of_interrupt(struct vlapic *l)
+/* The guest need not take the offer. Out of the way of the ordinary EOI, which is an exit's. */
+static void __attribute__((noinline)) eoi_in_spite_of_offer(struct vlapic *l)
 {
-	int vector = vector_highest(l->isr, l->isr_words);
+	vlapic_settle_offer(l);
+	vlapic_eoi(l);
+}
 
-	if (vector < 0)
+void vlapic_eoi(struct vlapic *l)
+{
+	int vector;
+
+	if (!l->isr_words)
 		return; /* an EOI without an interrupt in service has no effect */
+	if (unlikely(l->eoi_offered)) {
+		eoi_in_spite_of_offer(l);
+		return;
+	}
+	vector = vector_highest(l->isr, l->isr_words);
 	vector_clear(l->isr, &l->isr_words, (u8)vector);
 	if (l->tmr[vector / 32] & 1U << (vector % 32))
 		l->ops->eoi(l->ctx, (u8)vector);
 	reconsider(l);
 }
 
-void vlapic_settle_eoi(struct vlapic *l)
+void vlapic_settle_offer(struct vlapic *l)
 {
-	if (likely(!l->eoi_offered))
-		return;
 	l->eoi_offered = false;
 	if (l->ops->eoi_settle(l->ctx))
-		end_of_interrupt(l);
+		vlapic_eoi(l);
 }
 
 bool vlapic_eoi_is_plain(const struct vlapic *l)
@@ -182,12 +192,6 @@ bool vlapic_eoi_is_plain(const struct vlapic *l)
 	word = (unsigned)__builtin_ctz(l->isr_words);
 	/* in which there is one bit. */
 	return !(l->isr[word] & (l->isr[word] - 1)) && !(l->isr[word] & l->tmr[word]);
-}
-
-void vlapic_eoi(struct vlapic *l)
-{
-	vlapic_settle_eoi(l);
-	end_of_interrupt(l);
 }
 
 void vlapic_set_svr(struct vlapic *l, u32 value)

@@ -118,7 +118,12 @@ void vlapic_unaccept(struct vlapic *l, u8 vector);
 
 /* Would an EOI now do nothing but clear ISR: one interrupt is in service, an edge, and none waits? */
 bool vlapic_eoi_is_plain(const struct vlapic *l);
-void vlapic_settle_eoi(struct vlapic *l);
+void vlapic_settle_offer(struct vlapic *l); /* eoi_offered stands */
+static inline void vlapic_settle_eoi(struct vlapic *l)
+{
+	if (unlikely(l->eoi_offered))
+		vlapic_settle_offer(l);
+}
 
 /* Does the message address this APIC? (physical/logical, flat/cluster, xAPIC/x2APIC, broadcast) */
 bool vlapic_matches(const struct vlapic *l, const struct apic_msg *msg);
