@@ -15,6 +15,7 @@ static u64 ticks, tsc_offset;
 static struct clock test_clock;
 static struct vlapic apic;
 static unsigned notified, depth;
+static bool word; /* the guest's, of which it knows that it may clear it instead of an EOI */
 
 static u64 now(void)
 {
@@ -49,6 +50,15 @@ static void on_eoi(unused void *ctx, u8 vector)
 	INVARIANT(vector >= 16);
 }
 
+static bool on_settle(unused void *ctx)
+{
+	bool was = word;
+
+	INVARIANT(!apic.eoi_offered); /* asked once */
+	word = false;
+	return !was;
+}
+
 static void on_enabled(unused void *ctx)
 {
 }
@@ -70,6 +80,7 @@ static const struct vlapic_ops ops = {
 	.sipi = on_sipi,
 	.send = on_send,
 	.eoi = on_eoi,
+	.eoi_settle = on_settle,
 	.enabled = on_enabled,
 	.guest_tsc = guest_tsc,
 	.tsc_to_ticks = tsc_to_ticks,
@@ -107,6 +118,9 @@ static void check(void)
 		INVARIANT((apic.isr_words >> i & 1) == (apic.isr[i] != 0));
 	}
 	INVARIANT(deliverable() < 0 || apic.pending_hint);
+	/* Whoever clears the word must have been in the only interrupt there is, and nothing may wait for its end. */
+	INVARIANT(!word || apic.eoi_offered);
+	INVARIANT(!apic.eoi_offered || vlapic_eoi_is_plain(&apic));
 	INVARIANT(vlapic_pending(&apic) == deliverable());
 	INVARIANT(apic.hw_enabled == ((apic.base_msr & 0x800) != 0));
 	INVARIANT(apic.enabled_x2apic == ((apic.base_msr & 0xc00) == 0xc00));
@@ -224,6 +238,12 @@ static void well_formed(struct input *in, u8 what)
 	}
 }
 
+static void reset_init(void)
+{
+	vlapic_settle_eoi(&apic);
+	vlapic_reset_init(&apic);
+}
+
 static void act(struct input *in)
 {
 	u8 what = input_u8(in);
@@ -240,12 +260,15 @@ static void act(struct input *in)
 		well_formed(in, what);
 	else if (what < 0xf0)
 		vlapic_cr8_set(&apic, what & 0xf);
+	else if (what < 0xf6)
+		word = false; /* an EOI, or nothing */
 	else if (what < 0xf8)
-		vlapic_reset_init(&apic);
+		reset_init();
 	else if (what < 0xfc) {
 		tsc_offset += input_number(in, 8);
 		vlapic_tsc_changed(&apic);
 	} else {
+		word = false; /* memory is cleared too */
 		vlapic_reset(&apic, what & 1);
 	}
 }
@@ -256,6 +279,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 
 	ticks = 1000;
 	tsc_offset = 0;
+	word = false;
 	clock_init(&test_clock, now, 2100000000ULL, NULL);
 	memset(&apic, 0, sizeof(apic));
 	vlapic_init(&apic, input_u8(&in) % 16, &test_clock, &ops, NULL);
@@ -272,6 +296,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		pending = vlapic_pending(&apic);
 		if (pending >= 0 && input_u8(&in) & 1) {
 			vlapic_accept(&apic, (u8)pending);
+			apic.eoi_offered = word = vlapic_eoi_is_plain(&apic);
 			INVARIANT(vlapic_pending(&apic) == -1);
 			check();
 		}

@@ -39,11 +39,12 @@ static void from_either_ring(void)
 	expect("number -1", hypercall(~0ULL, 1, 2, 3), -ENOSYS);
 	expect("upper half of the number", hypercall(CONSOLE_WRITE | 1ULL << 32, (u64)text, 1, 0),
 	       -ENOSYS);
-	expect("KVM's KVM_HC_VAPIC_POLL_IRQ", hypercall(1, 0, 0, 0), -1000);
 }
 
 static void ring3_only(void)
 {
+	expect("KVM's KVM_HC_KICK_CPU", hypercall(5, 0, 0, 0), -EPERM);
+	expect("KVM's number 12", hypercall(12, 0, 0, 0), -EPERM);
 	expect("a page of the kernel's", hypercall(CONSOLE_WRITE, (u64)text + 4096, 4, 0), -EFAULT);
 	expect("up to a page of the kernel's", hypercall(CONSOLE_WRITE, (u64)text + 4088, 16, 0),
 	       8);
@@ -82,6 +83,8 @@ void test(void)
 		text[i] = i % 64 == 63 ? '\n' : '-';
 	from_either_ring();
 	registers_stay();
+	expect("KVM's number 12", hypercall(12, 0, 0, 0), -1000);
+	expect("number 13", hypercall(13, 0, 0, 0), -ENOSYS);
 	ring3_run(from_either_ring);
 	*page_entry((u64)text + 4096) &= ~PTE_U;
 	invlpg(text + 4096);

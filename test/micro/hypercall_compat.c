@@ -28,7 +28,10 @@ void test(void)
 {
 	static const char unterminated[8] = {'o', 'l', 'd', 'e', 'r', ':', '.', '\n'};
 	u8 *page = page_alloc(), *absent = page_alloc();
+	u32 r[4];
 
+	cpuid_count(0x40000001, 0, r);
+	check(!(r[CPUID_EAX] & (BIT(7) | BIT(11) | BIT(13))), "KVM's hypercalls are offered too");
 	ring3_run(in_ring3);
 	older((u64)unterminated, 8);
 	*page_entry((u64)absent) = 0;

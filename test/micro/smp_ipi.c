@@ -6,56 +6,13 @@
  * the first one's. IPIs of every form arrive, once each: to one, to a logical set, to all but oneself; NMIs; many at a time
  * between all. A remapped page is seen as remapped by a CPU that ran all the while. INIT stops a CPU in the midst of work.
  */
-#include "micro.h"
+#include "smp.h"
 
-#define CPUS   4
-#define START  0x8000ULL
+#define CPUS   SMP_CPUS
 #define ROUNDS 2000
 
-extern const u8 ap_begin[], ap_end[], ap_cr3[], ap_stack[], ap_go[];
-
-static volatile unsigned up, ipis[CPUS], nmis, phase, seen_new, work[CPUS];
-static volatile u64 tsc_at[CPUS];
-static u8 stacks[CPUS][8192] aligned(16);
+static volatile unsigned ipis[CPUS], nmis, phase, seen_new, work[CPUS];
 static volatile u64 *page;
-
-__asm__(".pushsection .rodata\n"
-	".code16\n"
-	"ap_begin: cli\n"
-	"	xor %ax, %ax\n"
-	"	mov %ax, %ds\n"
-	"	lgdtl 0x8000 + ap_gdtr - ap_begin\n"
-	"	mov $0x20, %eax\n"
-	"	mov %eax, %cr4\n"
-	"	mov 0x8000 + ap_cr3 - ap_begin, %eax\n"
-	"	mov %eax, %cr3\n"
-	"	mov $0xc0000080, %ecx\n"
-	"	rdmsr\n"
-	"	or $0x900, %eax\n"
-	"	wrmsr\n"
-	"	mov $0x80010001, %eax\n"
-	"	mov %eax, %cr0\n"
-	"	ljmpl $8, $0x8000 + ap_long - ap_begin\n"
-	".code64\n"
-	"ap_long: mov $0x10, %eax\n"
-	"	mov %eax, %ss\n"
-	"	mov %eax, %ds\n"
-	"	mov %eax, %es\n"
-	"	mov ap_stack(%rip), %rsp\n"
-	"	mov ap_go(%rip), %rax\n"
-	"	call *%rax\n"
-	"ap_gdt: .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff\n"
-	"ap_gdtr: .word 23\n"
-	"	.long 0x8000 + ap_gdt - ap_begin\n"
-	"ap_cr3: .quad 0\n"
-	"ap_stack: .quad 0\n"
-	"ap_go: .quad 0\n"
-	"ap_end: .popsection\n");
-
-static u64 *at(const u8 *symbol)
-{
-	return (u64 *)(START + (u64)(symbol - ap_begin));
-}
 
 static void on_ipi(struct frame *f)
 {
@@ -78,20 +35,9 @@ static void on_shootdown(struct frame *f)
 	__atomic_fetch_add(&seen_new, 1, __ATOMIC_SEQ_CST);
 }
 
-static struct desc_ptr idt;
-
-static void ap_main(void)
+static void ap_main(unsigned id)
 {
-	unsigned id = apic_read(APIC_ID) >> 24;
-	struct desc_ptr g = {sizeof(gdt) - 1, (u64)gdt};
-
-	lgdt(&g);
-	load_segments(SEL_CODE64, SEL_DATA);
-	lidt(&idt);
-	apic_enable();
 	apic_write(APIC_LDR, 1u << (24 + id));
-	tsc_at[id] = rdtsc();
-	__atomic_fetch_add(&up, 1, __ATOMIC_SEQ_CST);
 	while (phase == 0)
 		__asm__ volatile("sti; hlt; cli" : : : "memory");
 	sti();
@@ -107,14 +53,9 @@ static void ap_main(void)
 static void start(unsigned id)
 {
 	u64 before = rdtsc();
-	unsigned want = up + 1;
 
-	*at(ap_stack) = (u64)stacks[id] + sizeof(stacks[id]);
-	apic_icr(id, 0x4500);
-	delay_us(100);
-	apic_icr(id, 0x4600 | START >> 12);
-	check(wait_for(&up, want, 5000000), "CPU %u does not start", id);
-	check(tsc_at[id] >= before && tsc_at[id] <= rdtsc(),
+	smp_start(id, ap_main);
+	check(smp_first_tsc[id] >= before && smp_first_tsc[id] <= rdtsc(),
 	      "the TSC of CPU %u is not the first one's", id);
 }
 
@@ -188,11 +129,8 @@ void test(void)
 	trap_handlers[0x40] = trap_handlers[0x41] = on_ipi;
 	trap_handlers[0x42] = on_shootdown;
 	trap_handlers[VEC_NMI] = on_nmi;
-	sidt(&idt);
 	apic_enable();
-	memory_copy((void *)START, ap_begin, (u64)(ap_end - ap_begin));
-	*at(ap_cr3) = read_cr3();
-	*at(ap_go) = (u64)ap_main;
+	smp_prepare();
 	for (i = 1; i < CPUS; i++)
 		start(i);
 	one_of_each();

@@ -165,11 +165,16 @@ static void cpuid_amd(void)
 
 void mock_vm_create(struct vm *vm, struct hv *hv, u64 mem)
 {
+	mock_vm_create_smp(vm, hv, mem, 1);
+}
+
+void mock_vm_create_smp(struct vm *vm, struct hv *hv, u64 mem, unsigned cpus)
+{
 	struct vm_params params = {
 		.name = "test",
 		.devices = pc_devices,
 		.mem = mem,
-		.cpus = 1,
+		.cpus = cpus,
 		.ops = &mock_backend_ops,
 		.caps = &mock_backend_caps,
 		.hv = hv,

@@ -35,6 +35,8 @@ static inline struct mock_backend *mock_backend(struct vcpu *v)
  * has done it before. Fails the test if it cannot be made.
  */
 void mock_vm_create(struct vm *vm, struct hv *hv, u64 mem);
+/* The same with several CPUs, on one of the host. */
+void mock_vm_create_smp(struct vm *vm, struct hv *hv, u64 mem, unsigned cpus);
 /* Starts the VM, and plays CPU 0 of its `hv` until no VM is live. */
 void mock_vm_run(struct vm *vm);
 

@@ -30,6 +30,17 @@ static int setup(unused void **state)
 	return 0;
 }
 
+static inline int setup_smp(unused void **state)
+{
+	unsigned i;
+
+	mock_host_reset();
+	mock_vm_create_smp(&vm, &hv, MiB(32), 4);
+	for (i = 0; i < 4; i++)
+		vcpu_reset(&vm.vcpu[i]);
+	return 0;
+}
+
 static int teardown(unused void **state)
 {
 	vm_destroy(&vm);
@@ -38,6 +49,8 @@ static int teardown(unused void **state)
 }
 
 #define CORE_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+#define SMP_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup_smp, teardown)
 
 static inline struct mock_backend *backend(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* SOURCES: vmm/core/apic_bus.c vmm/core/cpuid.c vmm/core/cr.c vmm/core/emulate.c vmm/core/event.c
- *   vmm/core/exit.c vmm/core/hypercall.c vmm/core/io.c vmm/core/kvmclock.c vmm/core/msr.c
+ *   vmm/core/exit.c vmm/core/hypercall.c vmm/core/io.c vmm/core/kvm_call.c vmm/core/kvmclock.c vmm/core/msr.c vmm/core/pv_eoi.c vmm/core/steal_time.c
  *   vmm/core/mtrr.c vmm/core/cpu.c vmm/core/output.c vmm/core/sched.c vmm/core/run.c vmm/core/vcpu.c vmm/core/vm.c vmm/dev/bus.c vmm/dev/clock.c
  *   vmm/dev/vpm.c vmm/dev/vrtc.c vmm/dev/vrtc_time.c vmm/dev/vuart.c vmm/emul/alu.c
  *   vmm/emul/decode.c vmm/emul/exec.c vmm/emul/exec_string.c vmm/emul/length.c vmm/emul/mem.c
@@ -67,6 +67,8 @@ static void names_itself(unused void **state)
 	u32 sig[3] = {(u32)r[1], (u32)r[2], (u32)r[3]};
 
 	assert_memory_equal(sig, "KVMKVMKVM\0\0\0", 12);
+	assert_int_equal(cpuid(0x40000001, 0)[CPUID_EAX], 0x1002aeb);
+	assert_int_equal(cpuid(0x40000001, 0)[CPUID_EDX], 0);
 	r = cpuid(0x40000100, 0);
 	memcpy(sig, (u32[]){(u32)r[1], (u32)r[2], (u32)r[3]}, 12);
 	assert_memory_equal(sig, "HavocHavocHv", 12);
@@ -74,6 +76,11 @@ static void names_itself(unused void **state)
 	vm.hypercall_console = true;
 	assert_int_equal(cpuid_build(&vm), 0);
 	assert_int_equal(cpuid(0x40000101, 0)[CPUID_EAX], 1);
+	/* No hypercall of KVM's where all are taken for the older form; and CPUs of its own. */
+	vm.hypercall_compat = vm.dedicated = true;
+	assert_int_equal(cpuid_build(&vm), 0);
+	assert_int_equal(cpuid(0x40000001, 0)[CPUID_EAX], 0x100026b);
+	assert_int_equal(cpuid(0x40000001, 0)[CPUID_EDX], 1);
 }
 
 static void unknown_leaves_are_zero(unused void **state)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* SOURCES: vmm/core/apic_bus.c vmm/core/cpuid.c vmm/core/cr.c vmm/core/emulate.c vmm/core/event.c
- *   vmm/core/exit.c vmm/core/hypercall.c vmm/core/io.c vmm/core/kvmclock.c vmm/core/msr.c
+ *   vmm/core/exit.c vmm/core/hypercall.c vmm/core/io.c vmm/core/kvm_call.c vmm/core/kvmclock.c vmm/core/msr.c vmm/core/pv_eoi.c vmm/core/steal_time.c
  *   vmm/core/mtrr.c vmm/core/cpu.c vmm/core/output.c vmm/core/sched.c vmm/core/run.c vmm/core/vcpu.c vmm/core/vm.c vmm/dev/bus.c vmm/dev/clock.c
  *   vmm/dev/vpm.c vmm/dev/vrtc.c vmm/dev/vrtc_time.c vmm/dev/vuart.c vmm/emul/alu.c
  *   vmm/emul/decode.c vmm/emul/exec.c vmm/emul/exec_string.c vmm/emul/length.c vmm/emul/mem.c
@@ -55,7 +55,7 @@ static bool wr(u32 msr, u64 value)
 
 static void unknown_faults(unused void **state)
 {
-	static const u32 msr[] = {0,          0x11,       0x1234,     0x480,
+	static const u32 msr[] = {0,          0x13,       0x1234,     0x480,
 				  0x48f,      0x7ff,      0x900,      0xc0000079,
 				  0xc0010114, 0xc0010117, 0xffffffff, 0x4b564d02};
 	u64 value;
@@ -197,13 +197,38 @@ static void kvmclock_refuses_bad_addresses(unused void **state)
 	assert_true(wr(MSR_KVM_WALL_CLOCK_NEW, 0x2000));
 }
 
+static void kvmclock_has_its_older_numbers(unused void **state)
+{
+	struct time_info t;
+	u64 value = 1;
+
+	assert_true(wr(MSR_KVM_SYSTEM_TIME, 0x1001));
+	assert_true(wr(MSR_KVM_WALL_CLOCK, 0x2000));
+	assert_true(rd(MSR_KVM_SYSTEM_TIME_NEW, &value));
+	assert_int_equal(value, 0x1001);
+	assert_true(rd(MSR_KVM_WALL_CLOCK, &value));
+	assert_int_equal(value, 0x2000);
+	assert_int_equal(gmem_read(&vm.gmem, 0x1000, &t, sizeof(t)), 0);
+	assert_int_equal(t.flags, 1);
+	assert_false(wr(MSR_KVM_SYSTEM_TIME, ~0ULL));
+	assert_false(wr(MSR_KVM_WALL_CLOCK, 0x1001));
+	msr_reset(v);
+	assert_true(rd(MSR_KVM_SYSTEM_TIME, &value));
+	assert_int_equal(value, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CORE_TEST(unknown_faults),     CORE_TEST(every_msr_answers_or_faults),
-		CORE_TEST(tsc_and_adjust),     CORE_TEST(efer_rules),
-		CORE_TEST(debugctl_rules),     CORE_TEST(mtrr_and_pat_rules),
-		CORE_TEST(kvmclock_runs_true), CORE_TEST(kvmclock_refuses_bad_addresses),
+		CORE_TEST(unknown_faults),
+		CORE_TEST(every_msr_answers_or_faults),
+		CORE_TEST(tsc_and_adjust),
+		CORE_TEST(efer_rules),
+		CORE_TEST(debugctl_rules),
+		CORE_TEST(mtrr_and_pat_rules),
+		CORE_TEST(kvmclock_runs_true),
+		CORE_TEST(kvmclock_refuses_bad_addresses),
+		CORE_TEST(kvmclock_has_its_older_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* SOURCES: vmm/core/apic_bus.c vmm/core/cpuid.c vmm/core/cr.c vmm/core/emulate.c vmm/core/event.c
- *   vmm/core/exit.c vmm/core/hypercall.c vmm/core/io.c vmm/core/kvmclock.c vmm/core/msr.c
+ *   vmm/core/exit.c vmm/core/hypercall.c vmm/core/io.c vmm/core/kvm_call.c vmm/core/kvmclock.c vmm/core/msr.c vmm/core/pv_eoi.c vmm/core/steal_time.c
  *   vmm/core/mtrr.c vmm/core/cpu.c vmm/core/output.c vmm/core/sched.c vmm/core/run.c vmm/core/vcpu.c vmm/core/vm.c vmm/dev/bus.c vmm/dev/clock.c
  *   vmm/dev/vpm.c vmm/dev/vrtc.c vmm/dev/vrtc_time.c vmm/dev/vuart.c vmm/emul/alu.c
  *   vmm/emul/decode.c vmm/emul/exec.c vmm/emul/exec_string.c vmm/emul/length.c vmm/emul/mem.c
@@ -208,6 +208,84 @@ static void halt_for_ever_ends_the_vm(unused void **state)
 	assert_true(mock_host_console_has("halted with interrupts off"));
 }
 
+/* ---- Kicks, with interrupts off ------------------------------------------------------------- */
+
+static unsigned steps[2];
+
+static void kick(struct vcpu *from, struct vm_exit *e, u64 apic_id)
+{
+	from->gpr[GPR_RAX] = 5;
+	from->gpr[GPR_RCX] = apic_id;
+	e->kind = EXIT_HYPERCALL;
+}
+
+/* Each halts with IF = 0 and is woken by the other one; a kick that comes first is not lost. */
+static void kicking(struct vcpu *vcpu, struct vm_exit *e)
+{
+	static const struct apic_msg startup = {.mode = APIC_STARTUP, .vector = 8};
+	unsigned n = steps[vcpu->id]++;
+
+	e->insn_len = 1;
+	e->kind = EXIT_HLT;
+	if (vcpu->id == 0) {
+		if (n == 0)
+			kick(vcpu, e, 0);
+		if (n == 2) /* 1 was no halt */
+			assert_true(apic_bus_send_to(&vm.vcpu[1], &startup));
+		if (n == 3 || n == 4) /* two are one */
+			kick(vcpu, e, 1);
+	} else {
+		if (n == 0)
+			kick(vcpu, e, 0);
+		if (n == 2) {
+			power_off(e);
+			vcpu->gpr[GPR_RAX] = v->gpr[GPR_RAX];
+		}
+	}
+}
+
+static void halted_and_kicked(unused void **state)
+{
+	unsigned i;
+
+	make_image();
+	steps[0] = steps[1] = 0;
+	for (i = 0; i < 4; i++)
+		mock_backend(&vm.vcpu[i])->run = kicking;
+	mock_vm_run(&vm);
+	assert_int_equal(vm.state, VM_STOPPED);
+	assert_int_equal(steps[1], 3);
+	assert_int_equal(steps[0], 6);
+	assert_false(mock_host_console_has("halted with interrupts off"));
+}
+
+/* All of them halt so, and none is kicked. */
+static void halting(struct vcpu *vcpu, struct vm_exit *e)
+{
+	static const struct apic_msg startup = {.mode = APIC_STARTUP, .vector = 8};
+	unsigned n = steps[vcpu->id]++;
+
+	e->insn_len = 1;
+	e->kind = EXIT_HLT;
+	if (vcpu->id == 0 && n == 0)
+		assert_true(apic_bus_send_to(&vm.vcpu[1], &startup));
+}
+
+static void all_halted_ends_the_vm(unused void **state)
+{
+	unsigned i;
+
+	make_image();
+	steps[0] = steps[1] = 0;
+	for (i = 0; i < 4; i++)
+		mock_backend(&vm.vcpu[i])->run = halting;
+	mock_vm_run(&vm);
+	assert_int_equal(vm.state, VM_STOPPED);
+	assert_int_equal(steps[0], 1);
+	assert_int_equal(steps[1], 1);
+	assert_true(mock_host_console_has("halted with interrupts off"));
+}
+
 static void touches(unsigned n, struct vm_exit *e)
 {
 	if (n >= 3) {
@@ -267,7 +345,8 @@ int main(void)
 		CORE_TEST(starts_as_linux_expects),       CORE_TEST(powers_off),
 		CORE_TEST(restarts_in_every_way),         CORE_TEST(dies_alone_with_a_reason),
 		CORE_TEST(refused_entry_stops_the_guest), CORE_TEST(halts_and_wakes),
-		CORE_TEST(halt_for_ever_ends_the_vm),     CORE_TEST(ram_appears_when_touched),
+		CORE_TEST(halt_for_ever_ends_the_vm),     SMP_TEST(halted_and_kicked),
+		SMP_TEST(all_halted_ends_the_vm),         CORE_TEST(ram_appears_when_touched),
 		CORE_TEST(creation_fails_cleanly),
 	};
 

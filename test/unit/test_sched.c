@@ -387,6 +387,66 @@ static void a_wake_is_not_lost(void **state)
 	assert_int_equal(sched_deadline(&s, 0), SCHED_NEVER);
 }
 
+/* A's turn goes to C, which is behind B in the queue; and the two of them together get no more than before. */
+static void gives_way(void **state)
+{
+	struct sched_task *t;
+
+	(void)state;
+	start(2);
+	for (unsigned i = 0; i < 3; i++)
+		add(100, 1, false);
+	wake_all();
+	t = sched_switch(&s, 0, now, false, SCHED_NEVER);
+	assert_ptr_equal(t, &task[0].t);
+	assert_false(sched_yield_to(&s, 0, t, now)); /* it runs */
+	task[1].t.vtime = task[0].t.vtime + 100;
+	task[2].t.vtime = task[0].t.vtime + 5000;
+	assert_true(sched_yield_to(&s, 0, &task[2].t, now));
+	assert_true(sched_due(&s, 0, now));
+	assert_int_equal(task[0].t.vtime - task[2].t.vtime, 5000);
+	t = sched_switch(&s, 0, now, false, SCHED_NEVER);
+	assert_ptr_equal(t, &task[2].t);
+	check_places();
+	assert_false(sched_due(&s, 0, now)); /* given way once */
+	/* One that is blocked, or waits for another CPU, is not waited for. */
+	assert_false(sched_yield_to(&s, 1, &task[1].t, now));
+	add(100, 2, false);
+	assert_false(sched_yield_to(&s, 0, &task[3].t, now));
+	(void)sched_wake(&s, &task[3].t, now);
+	assert_false(sched_yield_to(&s, 0, &task[3].t, now));
+	/* One that is before the running one anyway: nothing to exchange. */
+	assert_ptr_equal(s.cpu[0].queue, &task[1].t);
+	task[2].t.vtime = task[1].t.vtime + 10;
+	assert_true(sched_yield_to(&s, 0, &task[1].t, now));
+	assert_ptr_equal(sched_switch(&s, 0, now, false, SCHED_NEVER), &task[1].t);
+}
+
+static void giving_way_is_fair(void **state)
+{
+	u64 all = 0;
+
+	(void)state;
+	srand(3);
+	start(2);
+	for (unsigned i = 0; i < 6; i++)
+		add(100, ~0ULL, false);
+	wake_all();
+	for (unsigned i = 0; i < 4000; i++) {
+		unsigned n = (unsigned)rand() % 2;
+
+		run(SLICE / 4, SLICE / 20);
+		/* The first three are one guest's. */
+		if (cpu[n].on && cpu[n].on < task + 3 &&
+		    sched_yield_to(&s, n, &task[rand() % 3].t, now))
+			cpu[n].told = true;
+	}
+	for (unsigned i = 0; i < tasks; i++)
+		all += task[i].t.runtime;
+	for (unsigned i = 3; i < tasks; i++)
+		assert_in_range(task[i].t.runtime, all / 6 * 98 / 100, all / 6 * 102 / 100);
+}
+
 /* Everything at once, and no invariant broken (check_places). */
 static void mixed(void **state)
 {
@@ -433,6 +493,8 @@ int main(void)
 		cmocka_unit_test(affinity_holds),
 		cmocka_unit_test(dedicated_is_undisturbed),
 		cmocka_unit_test(a_wake_is_not_lost),
+		cmocka_unit_test(gives_way),
+		cmocka_unit_test(giving_way_is_fair),
 		cmocka_unit_test(mixed),
 	};
 

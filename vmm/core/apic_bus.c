@@ -30,6 +30,13 @@ static bool send_to(struct vcpu *v, const struct apic_msg *msg)
 	}
 }
 
+bool apic_bus_send_to(struct vcpu *v, const struct apic_msg *msg)
+{
+	if (!v->lapic.hw_enabled)
+		return false;
+	return v->vm->cpus == 1 ? vlapic_deliver(&v->lapic, msg) : send_to(v, msg);
+}
+
 /*
  * Lowest priority goes to one of the CPUs addressed; the SDM leaves which to the platform where priorities tie. The one that
  * already has the fewest interrupts in service is not worth looking for: the first.
@@ -44,7 +51,7 @@ bool apic_bus_deliver(struct vm *vm, const struct apic_msg *msg, const struct vl
 
 		if (l == except || !vlapic_matches(l, msg))
 			continue;
-		taken |= vm->cpus == 1 ? vlapic_deliver(l, msg) : send_to(&vm->vcpu[i], msg);
+		taken |= apic_bus_send_to(&vm->vcpu[i], msg);
 		if (msg->mode == APIC_LOWEST && taken)
 			break;
 	}

@@ -161,8 +161,24 @@ void kvmclock_update(
 bool kvmclock_read(struct vcpu *v, u32 msr, u64 *value) must_check;
 bool kvmclock_write(struct vcpu *v, u32 msr, u64 value) must_check;
 
+/* pv_eoi.c */
+void pv_eoi_offer(struct vcpu *v); /* an interrupt is being injected, and v->pv_eoi_msr is not 0 */
+bool pv_eoi_settle(void *vcpu);
+bool pv_eoi_read(struct vcpu *v, u32 msr, u64 *value) must_check;
+bool pv_eoi_write(struct vcpu *v, u32 msr, u64 value) must_check;
+
+/* steal_time.c: before the first entry of a turn; after a turn that somebody else's has cut short */
+void steal_time_resume(struct vcpu *v);
+void steal_time_preempted(struct vcpu *v);
+bool steal_time_read(struct vcpu *v, u32 msr, u64 *value) must_check;
+bool steal_time_write(struct vcpu *v, u32 msr, u64 value) must_check;
+
+/* kvm_call.c: a number that is KVM's; mask: of the caller's registers */
+s64 kvm_call(struct vcpu *v, u64 number, u64 mask);
+
 /* apic_bus.c: interrupt messages between I/O APIC, local APICs. True: somebody takes it. */
 bool apic_bus_send(void *vm, const struct apic_msg *msg); /* as struct vioapic's send() */
 bool apic_bus_deliver(struct vm *vm, const struct apic_msg *msg, const struct vlapic *except);
+bool apic_bus_send_to(struct vcpu *v, const struct apic_msg *msg); /* whomever it addresses */
 
 #endif

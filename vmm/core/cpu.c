@@ -121,8 +121,10 @@ static bool take_turn(struct hv *hv, struct cpu *c, struct vcpu *v, u64 *wake_at
 	if (__atomic_load_n(&v->parked, __ATOMIC_ACQUIRE))
 		return parked_turn(hv, c, v, wake_at);
 	make_loaded(hv, c, v);
+	steal_time_resume(v);
 	switch (vcpu_run(v)) {
 	case RUN_PREEMPTED:
+		steal_time_preempted(v);
 		return false;
 	case RUN_WAITS:
 		*wake_at = v->clock.armed;

@@ -66,6 +66,22 @@ struct cpuid_row {
 	 CPUIDX1D_RDTSCP | CPUIDX1D_LM)
 #define L1_EDX_AMD (GENMASK(9, 0) | GENMASK(17, 12) | GENMASK(24, 23))
 
+/* KVM's: what every guest is offered. No delay loops after port I/O: no device here needs them. */
+#define KVM_ALWAYS                                                                                 \
+	(CPUIDKVM_CLOCKSOURCE | CPUIDKVM_NOP_IO_DELAY | CPUIDKVM_CLOCKSOURCE2 |                    \
+	 CPUIDKVM_STEAL_TIME | CPUIDKVM_PV_EOI | CPUIDKVM_TLB_FLUSH | CPUIDKVM_CLOCK_STABLE)
+
+/* What is a hypercall of KVM's is there only where its numbers are not taken for the older form of ours. */
+#define KVM_CALLS (CPUIDKVM_UNHALT | CPUIDKVM_SEND_IPI | CPUIDKVM_SCHED_YIELD)
+
+/* Dedicated CPUs are never taken away: a kernel may then wait by spinning, and uses less of all this. */
+static void build_kvm_features(const struct vm *vm, struct cpuid_entry *e)
+{
+	if (!vm->hypercall_compat)
+		e->reg[CPUID_EAX] |= (u32)KVM_CALLS;
+	e->reg[CPUID_EDX] = vm->dedicated ? CPUIDKVM_HINT_REALTIME : 0;
+}
+
 static void build_max_basic(unused const struct vm *vm, struct cpuid_entry *e)
 {
 	e->reg[CPUID_EAX] = MAX(MIN(e->reg[CPUID_EAX], 0xdu), LEAF_POWER);
@@ -182,9 +198,8 @@ static const struct cpuid_row cpuid_rows[] = {
 	{0xd, 5, {ALL, ALL, ALL, 0}, {0}, FIX_NONE, NULL},
 	{0xd, 6, {ALL, ALL, ALL, 0}, {0}, FIX_NONE, NULL},
 	{0xd, 7, {ALL, ALL, ALL, 0}, {0}, FIX_NONE, NULL},
-	/* KVM: clock source 2, stable; no delay loops after port I/O. */
 	{0x40000000, ANY_SUBLEAF, {0}, {0x40000001, 0x4b4d564b, 0x564b4d56, 0x4d}, FIX_NONE, NULL},
-	{0x40000001, ANY_SUBLEAF, {0}, {BIT(1) | BIT(3) | BIT(24), 0, 0, 0}, FIX_NONE, NULL},
+	{0x40000001, ANY_SUBLEAF, {0}, {KVM_ALWAYS, 0, 0, 0}, FIX_NONE, build_kvm_features},
 	/* Havoc's own: "HavocHavocHv" */
 	{0x40000100,
 	 ANY_SUBLEAF,

@@ -133,6 +133,8 @@ static bool take_event(struct vcpu *v, struct event *out)
 	vector = vlapic_pending(&v->lapic);
 	if (vector >= 0 && !(blocked & (BLOCK_IF | BLOCK_STI | BLOCK_MOV_SS))) {
 		vlapic_accept(&v->lapic, (u8)vector);
+		if (v->pv_eoi_msr)
+			pv_eoi_offer(v);
 		vcpu_is_alive(v);
 		*out = (struct event){.type = EVENT_EXT_INTR, .vector = (u8)vector};
 		return true;

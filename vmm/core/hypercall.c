@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hypercalls: VMCALL and VMMCALL, from any privilege level, by docs/guest-abi.md. One const table, a row per
- * number. What the guest's configuration has not turned on answers -EPERM; a number that nobody defined, -ENOSYS.
+ * Hypercalls: VMCALL and VMMCALL, by docs/guest-abi.md. One const table, a row per number of ours, which any
+ * privilege level may use; KVM's numbers are kvm_call.c's. What the guest's configuration has not turned on answers -EPERM; a number that nobody defined, -ENOSYS.
  */
 #include <vmm/errno.h>
 
@@ -9,9 +9,7 @@
 
 #define HYPERCALL_CONSOLE_WRITE 0x48560001 /* "HV", 1 */
 
-/* KVM's own numbers, which the KVM signature makes kernels try; none is offered. Its ENOSYS is 1000. */
-#define KVM_HYPERCALL_LAST 12
-#define KVM_ENOSYS         1000
+#define KVM_HYPERCALL_LAST 12 /* KVM's own numbers: kvm_call.c */
 
 #define CONSOLE_WRITE_MAX 4096
 #define COPY_CHUNK        256
@@ -77,6 +75,16 @@ static const struct hypercall_row hypercall_rows[] = {
 	{HYPERCALL_CONSOLE_WRITE, hypercall_console_write, console_enabled},
 };
 
+/* The low half of rax is one; what its upper half is to outside 64-bit code, the result's is too. */
+static s64 __attribute__((noinline)) kvm_number(struct vcpu *v)
+{
+	u64 mask = argument_mask(v), number = v->gpr[GPR_RAX] & mask;
+
+	if (!number || number > KVM_HYPERCALL_LAST)
+		return -HV_ENOSYS;
+	return (s64)((u64)kvm_call(v, number, mask) & mask);
+}
+
 static s64 hypercall_call(struct vcpu *v)
 {
 	u64 number = v->gpr[GPR_RAX];
@@ -86,7 +94,7 @@ static s64 hypercall_call(struct vcpu *v)
 		if (hypercall_rows[i].number == number)
 			return hypercall_rows[i].enabled(v->vm) ? hypercall_rows[i].call(v) :
 								  -HV_EPERM;
-	return number && number <= KVM_HYPERCALL_LAST ? -KVM_ENOSYS : -HV_ENOSYS;
+	return number && (u32)number <= KVM_HYPERCALL_LAST ? kvm_number(v) : -HV_ENOSYS;
 }
 
 /*

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * KVM's paravirtual clock (Linux, Documentation/virt/kvm/x86/msr.rst: MSR_KVM_SYSTEM_TIME_NEW and
- * MSR_KVM_WALL_CLOCK_NEW): the guest names a structure in its memory, from which it computes time by its TSC. The host's
- * TSC has one rate for ever, so the structure is written once and stays true (PVCLOCK_TSC_STABLE_BIT).
+ * MSR_KVM_WALL_CLOCK_NEW, and the numbers that they had at first): the guest names a structure in its memory, from
+ * which it computes time by its TSC. The host's TSC has one rate for ever, so the structure is written once and stays true
+ * (PVCLOCK_TSC_STABLE_BIT).
  */
 #include <arch/msr.h>
 #include <vmm/host.h>
@@ -89,17 +90,22 @@ static bool write_wall_clock(struct vcpu *v, gpa_t gpa)
 	return gmem_write(&v->vm->gmem, gpa, &wc, sizeof(wc)) == 0;
 }
 
+/* The older numbers are other names of the same registers. */
+static bool is_wall_clock(u32 msr)
+{
+	return msr == MSR_KVM_WALL_CLOCK_NEW || msr == MSR_KVM_WALL_CLOCK;
+}
+
 bool kvmclock_read(struct vcpu *v, u32 msr, u64 *value)
 {
-	*value = msr == MSR_KVM_SYSTEM_TIME_NEW ? v->kvmclock.system_time_msr :
-						  v->kvmclock.wall_clock_msr;
+	*value = is_wall_clock(msr) ? v->kvmclock.wall_clock_msr : v->kvmclock.system_time_msr;
 	return true;
 }
 
 /* An address that is no RAM is refused by #GP, as KVM does. */
 bool kvmclock_write(struct vcpu *v, u32 msr, u64 value)
 {
-	if (msr == MSR_KVM_WALL_CLOCK_NEW) {
+	if (is_wall_clock(msr)) {
 		if (value & 3 || !write_wall_clock(v, value))
 			return false;
 		v->kvmclock.wall_clock_msr = value;

@@ -211,6 +211,7 @@ static bool read_microcode(unused struct vcpu *v, unused u32 msr, u64 *value)
 
 static const struct msr_row msr_rows[] = {
 	{MSR_TSC, MSR_TSC, read_tsc, write_tsc},
+	{MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME, kvmclock_read, kvmclock_write},
 	{MSR_PLATFORM_ID, MSR_PLATFORM_ID, read_zero, NULL},
 	{MSR_APIC_BASE, MSR_APIC_BASE, read_lapic, write_lapic},
 	{MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, read_feature_control, NULL},
@@ -228,6 +229,8 @@ static const struct msr_row msr_rows[] = {
 	{MSR_PAT, MSR_PAT, read_pat, write_pat},
 	{MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, mtrr_read, mtrr_write},
 	{MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW, kvmclock_read, kvmclock_write},
+	{MSR_KVM_STEAL_TIME, MSR_KVM_STEAL_TIME, steal_time_read, steal_time_write},
+	{MSR_KVM_PV_EOI_EN, MSR_KVM_PV_EOI_EN, pv_eoi_read, pv_eoi_write},
 	{MSR_EFER, MSR_EFER, read_efer, write_efer},
 	{MSR_TSC_AUX, MSR_TSC_AUX, read_tsc_aux, write_tsc_aux},
 	{MSR_SYSCFG, MSR_SYSCFG, read_amd_zero, write_amd_ignore},
@@ -298,5 +301,7 @@ void msr_reset(struct vcpu *v)
 	v->misc_enable = MISC_ENABLE_FAST_STRING;
 	v->debugctl = 0;
 	v->kvmclock = (struct kvmclock){0};
+	v->pv_eoi_msr = 0;
+	v->steal = (struct steal_time){0};
 	mtrr_reset(&v->mtrr);
 }

@@ -68,20 +68,41 @@ static bool preempted(struct vcpu *v)
 }
 
 /*
+ * Whether all vcpus wait for another one. They may be on their way to it, or away from it, while this looks: who has seen all of
+ * them wait knows that nothing more is sent, so what was sent before is looked at after that; and one that has been woken
+ * meanwhile, with or without a request still to be seen, has counted itself before it took its requests.
+ */
+static bool all_wait(struct vm *vm)
+{
+	u32 roused = __atomic_load_n(&vm->roused, __ATOMIC_SEQ_CST);
+	unsigned i;
+
+	for (i = 0; i < vm->cpus; i++)
+		if (!__atomic_load_n(&vm->vcpu[i].never_wakes, __ATOMIC_SEQ_CST))
+			return false;
+	for (i = 0; i < vm->cpus; i++)
+		if (__atomic_load_n(&vm->vcpu[i].requests, __ATOMIC_SEQ_CST) & ~(u32)REQ_HALTED)
+			return false;
+	return __atomic_load_n(&vm->roused, __ATOMIC_SEQ_CST) == roused;
+}
+
+/* Before its requests are taken: see all_wait(). */
+static void rouse(struct vcpu *v)
+{
+	__atomic_store_n(&v->never_wakes, false, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&v->vm->roused, 1, __ATOMIC_SEQ_CST);
+}
+
+/*
  * Only another vcpu can wake this one, or a pin of the I/O APIC that sends NMIs. When that is so of all of them, nobody will:
  * it is how a kernel says "halt", and it ends the VM. True: it goes on waiting.
  */
 static bool never_wakes(struct vcpu *v)
 {
 	struct vm *vm = v->vm;
-	unsigned i;
 
 	__atomic_store_n(&v->never_wakes, true, __ATOMIC_SEQ_CST);
-	for (i = 0; i < vm->cpus; i++)
-		if (!__atomic_load_n(&vm->vcpu[i].never_wakes, __ATOMIC_SEQ_CST) ||
-		    __atomic_load_n(&vm->vcpu[i].requests, __ATOMIC_SEQ_CST) & ~(u32)REQ_HALTED)
-			return true;
-	if (vioapic_sends_nmi(&vm->ioapic))
+	if (!all_wait(vm) || vioapic_sends_nmi(&vm->ioapic))
 		return true;
 	log_info("guest %s halted with interrupts off: nothing can wake it, so it is stopped",
 		 vm->name);
@@ -97,8 +118,8 @@ static bool waits_for_event(struct vcpu *v)
 		vcpu_request(v, REQ_HALTED);
 		return never_wakes(v);
 	}
-	if (event_wakes(v)) {
-		v->halted = false;
+	if (v->unhalted || event_wakes(v)) {
+		v->halted = v->unhalted = false;
 		vcpu_request(v, REQ_EVENT);
 		return false;
 	}
@@ -109,7 +130,7 @@ static bool waits_for_event(struct vcpu *v)
 }
 
 /* What other vcpus, and devices served on other CPUs, ask for. */
-#define REQ_OTHERS (REQ_APIC | REQ_NMI | REQ_INIT | REQ_SIPI | REQ_DEVICE)
+#define REQ_OTHERS (REQ_APIC | REQ_NMI | REQ_INIT | REQ_SIPI | REQ_DEVICE | REQ_UNHALT)
 
 static void serve_others(struct vcpu *v, u32 req)
 {
@@ -121,6 +142,8 @@ static void serve_others(struct vcpu *v, u32 req)
 		vcpu_startup(v, __atomic_load_n(&v->sipi_vector, __ATOMIC_ACQUIRE));
 	if (req & REQ_APIC)
 		vlapic_collect(&v->lapic);
+	if (req & REQ_UNHALT)
+		v->unhalted = true;
 	if (req & REQ_NMI) {
 		v->nmi_pending = true;
 		vcpu_request(v, REQ_EVENT);
@@ -132,10 +155,11 @@ enum { RUN_AGAIN = -1 };
 
 static int serve_requests(struct vcpu *v)
 {
-	u32 req = __atomic_exchange_n(&v->requests, 0, __ATOMIC_ACQ_REL);
+	u32 req;
 
 	if (unlikely(v->never_wakes))
-		__atomic_store_n(&v->never_wakes, false, __ATOMIC_SEQ_CST);
+		rouse(v);
+	req = __atomic_exchange_n(&v->requests, 0, __ATOMIC_ACQ_REL);
 
 	if (req & REQ_FLUSH)
 		v->ops->flush(v);

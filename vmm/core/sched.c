@@ -113,7 +113,7 @@ static void publish(const struct sched *s, struct sched_cpu *c)
 	__atomic_store_n(&c->current, current, __ATOMIC_RELEASE);
 }
 
-static void enqueue(struct sched *s, struct sched_cpu *c, struct sched_task *t, u64 now)
+static void insert(struct sched_cpu *c, struct sched_task *t)
 {
 	struct sched_task **link = &c->queue;
 
@@ -121,6 +121,20 @@ static void enqueue(struct sched *s, struct sched_cpu *c, struct sched_task *t, 
 		link = &(*link)->next;
 	t->next = *link;
 	*link = t;
+}
+
+static void take_out(struct sched_cpu *c, struct sched_task *t)
+{
+	struct sched_task **link = &c->queue;
+
+	while (*link != t)
+		link = &(*link)->next;
+	*link = t->next;
+}
+
+static void enqueue(struct sched *s, struct sched_cpu *c, struct sched_task *t, u64 now)
+{
+	insert(c, t);
 	t->state = SCHED_QUEUED;
 	t->queued_at = now;
 	if (!t->dedicated)
@@ -129,11 +143,7 @@ static void enqueue(struct sched *s, struct sched_cpu *c, struct sched_task *t, 
 
 static void dequeue(struct sched *s, struct sched_cpu *c, struct sched_task *t, u64 now)
 {
-	struct sched_task **link = &c->queue;
-
-	while (*link != t)
-		link = &(*link)->next;
-	*link = t->next;
+	take_out(c, t);
 	t->waited += elapsed(t->queued_at, now);
 	if (!t->dedicated)
 		__atomic_fetch_sub(&s->waiting, 1, __ATOMIC_ACQ_REL);
@@ -427,6 +437,7 @@ struct sched_task *sched_switch(struct sched *s, unsigned cpu, u64 now, bool blo
 	if (t) {
 		account(s, c, now);
 		c->running = NULL;
+		c->yields = false;
 		if (block && !t->woken) {
 			t->state = SCHED_BLOCKED;
 			sleeper_add(c, t, wake_at);
@@ -480,7 +491,7 @@ bool sched_due(struct sched *s, unsigned cpu, u64 now)
 	wake_sleepers(s, cpu, now);
 	if (c->running) {
 		account(s, c, now);
-		due = better_waits(s, cpu, now);
+		due = c->yields || better_waits(s, cpu, now);
 		if (now - c->running->turn >= s->slice)
 			c->running->turn = now;
 		if (!due)
@@ -492,6 +503,32 @@ bool sched_due(struct sched *s, unsigned cpu, u64 now)
 	if (help != cpu)
 		s->look(s->ctx, help);
 	return due;
+}
+
+bool sched_yield_to(struct sched *s, unsigned cpu, struct sched_task *t, u64 now)
+{
+	struct sched_cpu *c = &s->cpu[cpu];
+	struct sched_task *from;
+	bool waits;
+
+	spin_lock(&c->lock);
+	from = c->running;
+	waits = from && t->cpu == cpu && t->state == SCHED_QUEUED;
+	if (waits) {
+		c->yields = true;
+		account(s, c, now);
+	}
+	if (waits && before(from->vtime, t->vtime)) {
+		u64 place = t->vtime;
+
+		take_out(c, t);
+		t->vtime = from->vtime;
+		from->vtime = place;
+		insert(c, t);
+		publish(s, c);
+	}
+	spin_unlock(&c->lock);
+	return waits;
 }
 
 u64 sched_deadline(struct sched *s, unsigned cpu)

@@ -159,6 +159,7 @@ static const struct vlapic_ops lapic_ops = {
 	.sipi = lapic_sipi,
 	.send = lapic_send,
 	.eoi = lapic_eoi,
+	.eoi_settle = pv_eoi_settle,
 	.enabled = lapic_enabled,
 	.guest_tsc = lapic_guest_tsc,
 	.tsc_to_ticks = lapic_tsc_to_ticks,
@@ -212,6 +213,7 @@ void vcpu_init(struct vcpu *v)
 		vm_request_reset(v->vm, "INIT to its first CPU");
 		return;
 	}
+	vlapic_settle_eoi(&v->lapic); /* its memory stays the guest's */
 	vcpu_reset(v);
 	v->lapic.base_msr = kept.base;
 	v->lapic.enabled_x2apic = kept.x2apic;
@@ -244,7 +246,7 @@ void vcpu_reset(struct vcpu *v)
 	memset(v->gpr, 0, sizeof(v->gpr));
 	v->cr2 = 0;
 	v->fetch = (struct gwalk_cache){0};
-	v->halted = false;
+	v->halted = v->unhalted = false;
 	v->windows = 0;
 	v->exception.type = EVENT_NONE;
 	v->reinject.type = EVENT_NONE;

@@ -315,6 +315,9 @@ int vm_boot(struct vm *vm, struct load_error *why)
 
 	fmt_s(why->text, sizeof(why->text),
 	      "the guest's firmware tables do not fit into its memory: give it more with mem=");
+	/* Their words are gone, and other things may be where they were. */
+	for (i = 0; i < vm->cpus; i++)
+		vm->vcpu[i].lapic.eoi_offered = false;
 	ret = load_acpi(&vm->gmem, &vm->machine);
 	if (!ret)
 		ret = load_mptable(&vm->gmem, &vm->machine);

@@ -65,6 +65,7 @@ void vlapic_accept(struct vlapic *l, u8 vector)
 
 void vlapic_unaccept(struct vlapic *l, u8 vector)
 {
+	vlapic_settle_eoi(l);
 	vector_clear(l->isr, &l->isr_words, vector);
 	vector_set(l->irr, &l->irr_words, vector);
 	l->pending_hint = true;
@@ -91,6 +92,7 @@ bool vlapic_accept_fixed(struct vlapic *l, u8 vector, bool level)
 	/* "Local APIC State After It Has Been Software Disabled": nothing more is accepted. */
 	if (!(l->svr & SVR_ENABLE))
 		return false;
+	vlapic_settle_eoi(l);
 	if (level)
 		l->tmr[vector / 32] |= bit;
 	else
@@ -149,16 +151,47 @@ void vlapic_cr8_set(struct vlapic *l, u64 value)
 	vlapic_set_tpr(l, (u32)(value & 0xf) << 4);
 }
 
+/* The guest need not take the offer. Out of the way of the ordinary EOI, which is an exit's. */
+static void __attribute__((noinline)) eoi_in_spite_of_offer(struct vlapic *l)
+{
+	vlapic_settle_offer(l);
+	vlapic_eoi(l);
+}
+
 void vlapic_eoi(struct vlapic *l)
 {
-	int vector = vector_highest(l->isr, l->isr_words);
+	int vector;
 
-	if (vector < 0)
+	if (!l->isr_words)
 		return; /* an EOI without an interrupt in service has no effect */
+	if (unlikely(l->eoi_offered)) {
+		eoi_in_spite_of_offer(l);
+		return;
+	}
+	vector = vector_highest(l->isr, l->isr_words);
 	vector_clear(l->isr, &l->isr_words, (u8)vector);
 	if (l->tmr[vector / 32] & 1U << (vector % 32))
 		l->ops->eoi(l->ctx, (u8)vector);
 	reconsider(l);
+}
+
+void vlapic_settle_offer(struct vlapic *l)
+{
+	l->eoi_offered = false;
+	if (l->ops->eoi_settle(l->ctx))
+		vlapic_eoi(l);
+}
+
+bool vlapic_eoi_is_plain(const struct vlapic *l)
+{
+	unsigned word;
+
+	/* IRR is empty, and one word of ISR is not, */
+	if (l->irr_words || !l->isr_words || l->isr_words & (l->isr_words - 1))
+		return false;
+	word = (unsigned)__builtin_ctz(l->isr_words);
+	/* in which there is one bit. */
+	return !(l->isr[word] & (l->isr[word] - 1)) && !(l->isr[word] & l->tmr[word]);
 }
 
 void vlapic_set_svr(struct vlapic *l, u32 value)
@@ -228,7 +261,7 @@ void vlapic_reset_registers(struct vlapic *l)
 	memset(l->isr, 0, sizeof(l->isr));
 	memset(l->tmr, 0, sizeof(l->tmr));
 	l->irr_words = l->isr_words = 0;
-	l->pending_hint = false;
+	l->pending_hint = l->eoi_offered = false;
 	l->tpr = l->ldr = l->esr = l->esr_pending = l->icr_low = l->icr_high = 0;
 	l->dfr = DFR_RESET;
 	l->svr = SVR_RESET;

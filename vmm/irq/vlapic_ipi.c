@@ -51,35 +51,39 @@ static void send_self(struct vlapic *l, const struct apic_msg *msg)
 		(void)vlapic_deliver(l, msg);
 }
 
-void vlapic_icr_send(struct vlapic *l, u32 low, u32 dest)
+bool vlapic_icr_message(u32 low, struct apic_msg *msg)
 {
-	struct apic_msg msg = {
-		.dest = dest,
-		.logical = (low & ICR_LOGICAL) != 0,
+	*msg = (struct apic_msg){
 		.mode = (u8)field_get(ICR_MODE, low),
 		.vector = (u8)(low & ICR_VECTOR),
 	};
-	unsigned to = (unsigned)field_get(ICR_SHORTHAND, low);
-
-	switch (msg.mode) {
+	switch (msg->mode) {
+	case APIC_INIT:
+		/* INIT level de-assert is of the Pentium only. Elsewhere the trigger mode has no meaning: an IPI is an edge. */
+		msg->level = true;
+		return !(low & ICR_TRIGGER) || low & ICR_LEVEL;
 	case APIC_FIXED:
 	case APIC_LOWEST:
-		/* The trigger mode has a meaning for INIT only: an IPI is edge-triggered. */
-		if (msg.vector < VLAPIC_VECTOR_MIN) {
-			vlapic_error(l, ESR_SEND_ILLEGAL);
-			return;
-		}
-		break;
-	case APIC_INIT:
-		if (low & ICR_TRIGGER && !(low & ICR_LEVEL))
-			return; /* INIT level de-assert: of the Pentium only */
-		msg.level = true;
-		break;
 	case APIC_NMI:
 	case APIC_STARTUP:
-		break;
+		return true;
 	default:
-		return; /* SMI: the machine has no SMM; 3 and 7 are reserved */
+		return false; /* SMI: the machine has no SMM; 3 and 7 are reserved */
+	}
+}
+
+void vlapic_icr_send(struct vlapic *l, u32 low, u32 dest)
+{
+	unsigned to = (unsigned)field_get(ICR_SHORTHAND, low);
+	struct apic_msg msg;
+
+	if (!vlapic_icr_message(low, &msg))
+		return;
+	msg.dest = dest;
+	msg.logical = low & ICR_LOGICAL;
+	if ((msg.mode == APIC_FIXED || msg.mode == APIC_LOWEST) && msg.vector < VLAPIC_VECTOR_MIN) {
+		vlapic_error(l, ESR_SEND_ILLEGAL);
+		return;
 	}
 	if (to == TO_SELF) {
 		send_self(l, &msg);

@@ -62,6 +62,7 @@ static u32 reg_read(struct vlapic *l, unsigned reg)
 	case REG_TPR:
 		return l->tpr;
 	case REG_PPR:
+		vlapic_settle_eoi(l);
 		return vlapic_ppr(l);
 	case REG_LDR:
 		return vlapic_ldr(l);
@@ -70,6 +71,7 @@ static u32 reg_read(struct vlapic *l, unsigned reg)
 	case REG_SVR:
 		return l->svr;
 	case REG_ISR ... REG_ISR + 7:
+		vlapic_settle_eoi(l);
 		return l->isr[reg - REG_ISR];
 	case REG_TMR ... REG_TMR + 7:
 		return l->tmr[reg - REG_TMR];
@@ -236,8 +238,10 @@ static bool base_write(struct vlapic *l, u64 value)
 		return false; /* invalid state; disabled to x2APIC */
 	if (l->enabled_x2apic && enable && !x2apic)
 		return false; /* x2APIC leads to disabled only */
-	if (l->hw_enabled && !enable)
+	if (l->hw_enabled && !enable) {
+		vlapic_settle_eoi(l);
 		vlapic_reset_registers(l);
+	}
 	if (x2apic && !l->enabled_x2apic) {
 		/* The registers carry over but for those whose form changes. */
 		l->ldr = l->icr_high = 0;

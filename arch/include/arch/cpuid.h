@@ -55,6 +55,19 @@ enum { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 #define CPUIDX1D_LM      BIT(29)
 /* Leaf 0x80000007 EDX */
 #define CPUIDX7D_INVARIANT_TSC BIT(8)
+/* Leaf 0x40000001 EAX: Linux, Documentation/virt/kvm/x86/cpuid.rst */
+#define CPUIDKVM_CLOCKSOURCE  BIT(0)
+#define CPUIDKVM_NOP_IO_DELAY BIT(1)
+#define CPUIDKVM_CLOCKSOURCE2 BIT(3)
+#define CPUIDKVM_STEAL_TIME   BIT(5)
+#define CPUIDKVM_PV_EOI       BIT(6)
+#define CPUIDKVM_UNHALT       BIT(7)
+#define CPUIDKVM_TLB_FLUSH    BIT(9)
+#define CPUIDKVM_SEND_IPI     BIT(11)
+#define CPUIDKVM_SCHED_YIELD  BIT(13)
+#define CPUIDKVM_CLOCK_STABLE BIT(24)
+/* and EDX */
+#define CPUIDKVM_HINT_REALTIME BIT(0)
 /* Leaf 0x8000000a EDX */
 #define CPUIDSVM_NPT         BIT(0)
 #define CPUIDSVM_NRIPS       BIT(3)

@@ -150,3 +150,20 @@ s64 hypercall(u64 number, u64 a, u64 b, u64 c)
 				 : "memory");
 	return ret;
 }
+
+s64 kvm_hypercall(u64 number, u64 a, u64 b, u64 c, u64 d)
+{
+	s64 ret;
+
+	if (is_amd())
+		__asm__ volatile("vmmcall"
+				 : "=a"(ret)
+				 : "a"(number), "b"(a), "c"(b), "d"(c), "S"(d)
+				 : "memory");
+	else
+		__asm__ volatile("vmcall"
+				 : "=a"(ret)
+				 : "a"(number), "b"(a), "c"(b), "d"(c), "S"(d)
+				 : "memory");
+	return ret;
+}

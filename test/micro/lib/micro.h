@@ -217,5 +217,6 @@ bool is_amd(void);
 
 /* VMCALL or VMMCALL, by the CPU's vendor. */
 s64 hypercall(u64 number, u64 a, u64 b, u64 c);
+s64 kvm_hypercall(u64 number, u64 a, u64 b, u64 c, u64 d); /* KVM's registers */
 
 #endif

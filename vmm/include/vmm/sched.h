@@ -49,6 +49,7 @@ struct sched_cpu {
 	struct sched_task *sleepers; /* by wake_at */
 	struct sched_task *running;
 	bool idle;
+	bool yields;   /* the running one has given way */
 	u64 slice_end; /* SCHED_NEVER: nobody waits for the CPU */
 	/* For others to look at without the lock. */
 	u64 first; /* the vtime from which on one should let the queue's first go before; SCHED_NEVER: empty */
@@ -95,6 +96,11 @@ struct sched_task *sched_switch(struct sched *s, unsigned cpu, u64 now, bool blo
  * would let another task run now.
  */
 bool sched_due(struct sched *s, unsigned cpu, u64 now);
+/*
+ * On `cpu`: the running task gives way to `t`, if that waits in this CPU's queue: they change places, so that nobody else
+ * gains or loses by it. True: it does, and sched_due() will say so. Both have the same weight.
+ */
+bool sched_yield_to(struct sched *s, unsigned cpu, struct sched_task *t, u64 now);
 /* On `cpu`: when sched_due() is to be called next; SCHED_NEVER. */
 u64 sched_deadline(struct sched *s, unsigned cpu);
 /* Ticks for which it has run in all, from any CPU. */

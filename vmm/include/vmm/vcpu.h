@@ -40,6 +40,7 @@ enum {
 #define REQ_INIT   BIT(8)  /* an INIT, */
 #define REQ_SIPI   BIT(9)  /* a start-up IPI: sipi_vector */
 #define REQ_DEVICE BIT(10) /* the earliest deadline of the VM's devices has changed */
+#define REQ_UNHALT BIT(11) /* a kick: its HLT, or else the next one, is over */
 #define REQ_HALTED BIT(5)  /* it executed HLT: wait before the next entry */
 
 /* What a handler wants done next. */
@@ -52,6 +53,11 @@ struct kvmclock {
 	u64 system_time_msr; /* MSR_KVM_SYSTEM_TIME_NEW */
 	u64 wall_clock_msr;
 	u32 version;
+};
+
+struct steal_time {
+	u64 msr;  /* MSR_KVM_STEAL_TIME */
+	u64 told; /* ns of task.waited that are in the guest's structure, or came before it */
 };
 
 #define VMTRR_VARIABLE 8
@@ -95,9 +101,12 @@ struct vcpu {
 	struct sched_task task;
 	bool wait_sipi;   /* runs nothing until a start-up IPI comes */
 	u8 sipi_vector;   /* atomic */
+	bool unhalted;    /* a kick that has not ended a HLT yet */
 	bool never_wakes; /* atomic: it waits with interrupts off, or for a start-up IPI */
 	bool parked; /* runs no guest code until its VM is started or goes on; its state is in memory */
 	struct kvmclock kvmclock;
+	u64 pv_eoi_msr; /* MSR_KVM_PV_EOI_EN */
+	struct steal_time steal;
 	struct gwalk_cache
 		fetch; /* where the last intercepted instruction was fetched from; a back end may look there */
 	u64 exits[EXIT_KINDS]; /* statistics */

@@ -27,6 +27,10 @@ struct vlapic_ops {
 	void (*send)(void *ctx, struct vlapic *from, const struct apic_msg *msg, bool exclude_self);
 	/* EOI of a level-triggered vector: to the I/O APICs. */
 	void (*eoi)(void *ctx, u8 vector);
+	/*
+	 * eoi_offered stands: takes the offer back. True: the guest has made use of it, so the interrupt in service has ended.
+	 */
+	bool (*eoi_settle)(void *ctx);
 	/* It takes interrupts again: level-triggered ones that it did not take are to be sent anew. */
 	void (*enabled)(void *ctx);
 	/* Host ticks to guest TSC and back: deadline values are in guest TSC. */
@@ -53,6 +57,11 @@ struct vlapic {
 	u64 base_reserved;
 	bool enabled_x2apic, hw_enabled; /* cached from base_msr */
 	bool pending_hint; /* IRR may hold something deliverable; cleared by vlapic_pending() when not */
+	/*
+	 * The guest may end the one interrupt in service, an edge, without a word to its APIC (core/pv_eoi.c). IRR is empty as
+	 * long as this stands: vlapic_settle_eoi() comes before whatever looks at ISR or sets a bit in IRR.
+	 */
+	bool eoi_offered;
 	/* Interrupts from other CPUs, which the owner has yet to take: atomic. */
 	u32 posted[8], posted_level[8];
 	u8 irr_words, isr_words; /* bit n: word n of the register has a bit set */
@@ -107,8 +116,20 @@ void vlapic_accept(struct vlapic *l, u8 vector);
 /* Its delivery did not come about, and something else goes first: ISR -> IRR. */
 void vlapic_unaccept(struct vlapic *l, u8 vector);
 
+/* Would an EOI now do nothing but clear ISR: one interrupt is in service, an edge, and none waits? */
+bool vlapic_eoi_is_plain(const struct vlapic *l);
+void vlapic_settle_offer(struct vlapic *l); /* eoi_offered stands */
+static inline void vlapic_settle_eoi(struct vlapic *l)
+{
+	if (unlikely(l->eoi_offered))
+		vlapic_settle_offer(l);
+}
+
 /* Does the message address this APIC? (physical/logical, flat/cluster, xAPIC/x2APIC, broadcast) */
 bool vlapic_matches(const struct vlapic *l, const struct apic_msg *msg);
+/* What the low half of an ICR describes, but for whom it is. False: nothing that is sent. */
+bool vlapic_icr_message(u32 low, struct apic_msg *msg);
+#define VLAPIC_ICR_DESTINATION (BIT(11) | GENMASK(19, 18)) /* logical mode, shorthand */
 /* False: it is not taken (the APIC is disabled, the vector illegal, the mode unknown here). */
 bool vlapic_deliver(struct vlapic *l, const struct apic_msg *msg);
 

@@ -123,6 +123,7 @@ struct vm {
 	u64 tsc_hz;
 	u32 kvmclock_mult;
 	s8 kvmclock_shift;
+	u32 roused; /* atomic: how often a vcpu has ceased to have never_wakes set */
 	u64 resets;
 	const char *reset_how; /* for the log */
 	char why[160];         /* VM_DEAD: the reason */
