@@ -646,8 +646,8 @@ void vm_kill(struct vm *vm, const char *fmt, ...)
 {
 	va_list ap;
 
-	/* One reason is enough: another vcpu's comes too late. */
-	if (__atomic_load_n(&vm->actions, __ATOMIC_ACQUIRE) & VM_KILL)
+	/* One reason is enough: another vcpu's comes too late. Nothing is done before the caller has parked. */
+	if (__atomic_fetch_or(&vm->actions, VM_KILL, __ATOMIC_ACQ_REL) & VM_KILL)
 		return;
 	va_start(ap, fmt);
 	fmt_v(vm->why, sizeof(vm->why), fmt, ap);
