@@ -9,7 +9,7 @@ OBJCOPY ?= objcopy
 
 MICRO       := $(BUILD)/micro
 MICRO_NAMES := $(sort $(patsubst test/micro/%.c,%,$(wildcard test/micro/*.c)))
-MICRO_LIB   := $(addprefix $(MICRO)/lib/,header.S.o trap.S.o devices.c.o timer_test.c.o protected.c.o)
+MICRO_LIB   := $(addprefix $(MICRO)/lib/,header.S.o trap.S.o devices.c.o timer_test.c.o protected.c.o smp.c.o)
 
 # Not position-independent: linked where it is loaded, below 2 GiB. Tests look at vector registers by assembly only.
 MICRO_CC     := $(UNIT_GCC)
