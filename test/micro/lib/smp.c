@@ -124,12 +124,17 @@ unsigned smp_cpu(void)
 	return offset < sizeof(stacks) ? (unsigned)(offset / STACK_SIZE) : 0;
 }
 
+/*
+ * By a periodic timer, because its first interrupt may come before the HLT: when a host's interrupt makes the guest exit in STI's shadow,
+ * QEMU's VMRUN does not take the shadow up again, as a CPU would.
+ */
 static void relax(unsigned doublings)
 {
 	apic_write(APIC_TIMER_DIVIDE, 0xb); /* by 1 */
-	apic_write(APIC_LVT_TIMER, VEC_RELAX);
+	apic_write(APIC_LVT_TIMER, VEC_RELAX | APIC_LVT_PERIODIC);
 	apic_write(APIC_TIMER_COUNT, RELAX_COUNT << doublings);
 	sti_hlt_cli();
+	apic_write(APIC_TIMER_COUNT, 0);
 }
 
 void smp_relax(void)
