@@ -23,7 +23,13 @@
 /* ---- This CPU ----------------------------------------------------------------------------- */
 
 /* Pages of the one allocation per CPU. */
-enum { CPU_HSAVE, CPU_VMSAVE, CPU_STATE, CPU_PAGES };
+enum {
+	CPU_HSAVE,
+	CPU_VMSAVE,
+	CPU_STATE,
+	CPU_IOPM,
+	CPU_PAGES = CPU_IOPM + SVM_IOPM_SIZE / PAGE_SIZE,
+};
 
 _Static_assert(sizeof(struct svm_cpu) <= PAGE_SIZE, "one page");
 
@@ -94,6 +100,8 @@ static int svm_cpu_enable(struct backend_problem *problem)
 	cpu = host_va(pages + CPU_STATE * PAGE_SIZE);
 	cpu->caps = caps;
 	cpu->host_pa = pages + CPU_VMSAVE * PAGE_SIZE;
+	cpu->iopm_pa = pages + CPU_IOPM * PAGE_SIZE;
+	memset(host_va(cpu->iopm_pa), 0xff, SVM_IOPM_SIZE);
 	svm_asid_init(cpu);
 	/* Probing has made sure that it is not locked. */
 	if (rdmsr_safe(MSR_VM_CR, &vm_cr) && vm_cr & VM_CR_SVMDIS)
@@ -115,8 +123,7 @@ static void svm_cpu_disable(void)
 
 /* Of the one allocation per vcpu. */
 #define MAP_MSRPM PAGE_SIZE
-#define MAP_IOPM  (MAP_MSRPM + SVM_MSRPM_SIZE)
-#define MAP_SIZE  (MAP_IOPM + SVM_IOPM_SIZE)
+#define MAP_SIZE  (MAP_MSRPM + SVM_MSRPM_SIZE)
 
 _Static_assert(sizeof(struct svm_vcpu) <= PAGE_SIZE, "one page");
 
@@ -155,8 +162,7 @@ static int svm_vcpu_create(struct vcpu *v)
 	s->msrpm = maps + MAP_MSRPM;
 	s->caps = this_cpu()->caps;
 	svm_msrpm_fill(s->msrpm, v->vm->policy.msrs, v->vm->policy.msr_count);
-	memset(maps + MAP_IOPM, 0xff, SVM_IOPM_SIZE);
-	svm_vmcb_init(s, s->maps_pa + MAP_MSRPM, s->maps_pa + MAP_IOPM, host_pa(v->vm->npt.root));
+	svm_vmcb_init(s, s->maps_pa + MAP_MSRPM, this_cpu()->iopm_pa, host_pa(v->vm->npt.root));
 	return 0;
 }
 
@@ -192,6 +198,7 @@ static void svm_load(struct vcpu *v)
 	if (s->cpu != cpu) {
 		s->cpu = cpu;
 		s->host_pa = cpu->host_pa;
+		s->vmcb->iopm_pa = cpu->iopm_pa;
 		s->generation = 0;
 		s->vmcb->clean = 0;
 	}

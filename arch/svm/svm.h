@@ -322,6 +322,7 @@ int svm_caps_read(const struct svm_cpuid *id, const u64 *vm_cr, struct svm_caps 
 /* Of a physical CPU on which SVM is on. */
 struct svm_cpu {
 	struct svm_caps caps;
+	hpa_t iopm_pa;  /* the I/O permission map of all that run here: every port exits */
 	hpa_t host_pa;  /* VMSAVE area: the host's TR, FS, GS, SYSCALL and SYSENTER registers */
 	u64 generation; /* of ASIDs: another one begins with a flush of the whole TLB */
 	u32 asid_next;
@@ -362,7 +363,7 @@ struct svm_vcpu {
 	struct xstate *xstate;
 	u64 tsc_aux;
 	u8 *msrpm;
-	hpa_t maps_pa; /* VMCB, MSRPM, IOPM: one allocation */
+	hpa_t maps_pa; /* VMCB, MSRPM: one allocation */
 };
 
 static inline struct svm_vcpu *svm_of(struct vcpu *v)
