@@ -32,7 +32,7 @@ test: ## run every test (`make test-fast`: those that need no emulator)
 # cold caches.
 test-full:
 	@tools/setup test
-	@$(TEST_RUN) check unit fuzz products micro boot bench guest boot-full guest-full
+	@$(TEST_RUN) check unit fuzz products micro boot bench guest micro-full boot-full guest-full
 
 test-guest:
 	@tools/setup test

@@ -34,12 +34,10 @@ _Static_assert(sizeof(struct xsave_area) == XSAVE_LEGACY + XSAVE_HEADER,
 _Static_assert(offsetof(struct xsave_area, mxcsr) == 24, "MXCSR");
 _Static_assert(offsetof(struct xsave_area, xstate_bv) == 512, "XSTATE_BV");
 
-/* In the last bytes of the pages that begin with the area. */
 struct xstate {
-	struct xsave_area *area;
-	u64 area_size; /* bytes of it, at most */
-	u64 size;      /* of all the pages */
-	u64 mask;      /* 0: FXSAVE */
+	struct xsave_area *area; /* before this struct, in the same pages */
+	u64 area_size;
+	u64 mask; /* 0: FXSAVE */
 	bool has_xss;
 	u64 dr[4], dr6;
 };
@@ -60,7 +58,7 @@ u64 xstate_mask(void)
 	return all;
 }
 
-/* Bytes of the standard format for the components of `mask`. */
+/* Bytes of the standard format for the components of `mask`, so many that what follows is aligned. */
 static u64 xstate_size(u64 mask)
 {
 	u64 size = sizeof(struct xsave_area);
@@ -72,22 +70,25 @@ static u64 xstate_size(u64 mask)
 		host_cpuid(0xd, i, r);
 		size = MAX(size, (u64)r[CPUID_EBX] + r[CPUID_EAX]);
 	}
-	return size;
+	return ALIGN_UP(size, 64);
+}
+
+static u64 pages_size(u64 area_size)
+{
+	return ALIGN_UP(area_size + sizeof(struct xstate), PAGE_SIZE);
 }
 
 struct xstate *xstate_create(void)
 {
 	u64 mask = xstate_mask(), area_size = xstate_size(mask);
-	u64 size = ALIGN_UP(area_size + sizeof(struct xstate), PAGE_SIZE);
 	struct xstate *x;
 	hpa_t pa;
 	u32 r[4];
 
-	if (host_mem_alloc(size, PAGE_SIZE, &pa))
+	if (host_mem_alloc(pages_size(area_size), PAGE_SIZE, &pa))
 		return NULL;
-	x = host_va(pa + size - sizeof(*x));
-	*x = (struct xstate){
-		.area = host_va(pa), .area_size = area_size, .size = size, .mask = mask};
+	x = host_va(pa + area_size);
+	*x = (struct xstate){.area = host_va(pa), .area_size = area_size, .mask = mask};
 	if (x->mask) {
 		host_cpuid(0xd, 1, r);
 		x->has_xss = r[CPUID_EAX] & BIT(3);
@@ -98,7 +99,7 @@ struct xstate *xstate_create(void)
 
 void xstate_destroy(struct xstate *x)
 {
-	host_mem_free(host_pa(x->area), x->size);
+	host_mem_free(host_pa(x->area), pages_size(x->area_size));
 }
 
 void xstate_reset(struct xstate *x)

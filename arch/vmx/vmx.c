@@ -13,6 +13,7 @@
 #include <vmm/errno.h>
 #include <vmm/fmt.h>
 #include <vmm/hash.h>
+#include <vmm/hv.h>
 #include <vmm/log.h>
 #include <vmm/string.h>
 #include <vmm/vm.h>
@@ -157,8 +158,8 @@ static int vmx_vcpu_create(struct vcpu *v)
 	}
 	vx->xsave = xstate_mask() != 0;
 	vx->timer_rate = (u8)(vx->caps.misc & VMX_MISC_TIMER_RATE);
+	_Static_assert(HV_VMS_MAX * VM_CPUS_MAX < 0xffff, "a VPID has 16 bits");
 	vx->vpid = (u16)(v->vm->id * VM_CPUS_MAX + v->id + 1);
-	hv_assert(vx->vpid != 0);
 	*(u32 *)vx->vmcs = (u32)(vx->caps.basic & VMX_BASIC_REVISION);
 	pa = host_pa(vx->vmcs);
 	hv_assert(vmclear(&pa) == 0);

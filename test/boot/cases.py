@@ -187,13 +187,23 @@ def deaths(name, machine, **more):
                   files_of=files, allow=("killed",), cost=40, **more)
 
 
-def smp_guest(name, machine, cpus):
+def hostile(name, machine):
+    """A guest that does its worst to itself, four lives long; its neighbours go on."""
+    text = "[vm good]\nimage = tiny\n[vm bad]\nkernel = bad\ncpus = 5\n[vm smp]\nimage = tiny-smp\ncpus = 2\nhypercalls = console\n"
+    steps = (AnyOrder((Expect(r"^\[bad\] PASS smp_hostile", timeout=240), Expect(r"^havoc: guest bad was stopped: it executes", timeout=240),
+                       Expect(r"^\[good\] hello", times=2), Expect(r"^\[smp\] hello from CPU 1"))),
+             Expect(r"^\[good\] hello", times=2), Expect(r"^\[smp\] hello from CPU 0"), Expect(r"^\[smp\] hello from CPU 1"))
+    return guests(name, machine, text, steps, images=("tiny", "tiny-smp"), files_of=(("micro/smp_hostile.bz", "image bad"),),
+                  allow=("killed",), never=(r"^havoc: guest (good|smp) (restarts|was stopped)",))
+
+
+def smp_guest(name, machine, cpus, timeout=60):
     """A guest with several CPUs, on fewer or more: it uses what KVM's interface has for them; a program on each says so, twice."""
-    steps = tuple(Expect(line) for line in (
+    steps = tuple(Expect(line, timeout=timeout) for line in (
         r"kvm-guest: KVM setup pv remote TLB flush", r"kvm-guest: setup PV sched yield", r"kvm-guest: setup PV IPIs",
         r"Brought up 1 node, %d CPU" % cpus)) if cpus > 1 else ()
     return Boot("smp-guest/" + name, machine,
-                steps + tuple(Expect(r"^hello from CPU %d\r?$" % n) for n in range(cpus)) * 2,
+                steps + tuple(Expect(r"^hello from CPU %d\r?$" % n, timeout=timeout) for n in range(cpus)) * 2,
                 image="tiny-smp", kernel_args="console=ttyS0", options="cpus=%d hypercall.console=on" % cpus, cost=30)
 
 
@@ -251,6 +261,7 @@ CASES = [
                       Expect(r"^havoc: guest bad restarts \(it had crashed\), \d so far", timeout=120),
                       Expect(r"^\[good\] hello", times=4))), Expect(r"^\[good\] hello", times=2)),
            files_of=(("micro/mmio_exec.bz", "image bad"),), allow=("killed",)),
+    hostile("svm-hostile", qemu(cpus=2)),
 
     deaths("svm-deaths", qemu(cpus=2, mem=1024)),
     deaths("vmx-deaths", bochs(cpus=2, mem=1024)),
@@ -275,6 +286,10 @@ CASES = [
           for n in (1, 2, 4, 8) if (backend, n) not in (("svm", 4), ("vmx", 2))),
         smp_guest("svm-8-on-4", qemu(cpus=4), 8),
         smp_guest("vmx-8-on-1", BROADWELL, 8),
+        smp_guest("svm-16-on-2", qemu(cpus=2), 16, timeout=240),
+        smp_guest("svm-64-on-2", qemu(cpus=2), 64, timeout=600),
+        smp_guest("vmx-16-on-2", bochs(cpus=2), 16, timeout=240),
+        hostile("vmx-hostile", bochs(cpus=2)),
         guests("svm-demo", qemu(cpus=2), open(os.path.join("guest", "demo.conf")).read(),
                (Expect(r"^\[smp\] hello from CPU 0"), Expect(r"^\[smp\] hello from CPU 1"), Expect(r"^\[tiny\] hello"),
                 Expect(r"^\[ring3\] hello from ring 3")), images=("tiny", "tiny-smp", "vmcall-hello")),

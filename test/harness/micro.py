@@ -10,6 +10,8 @@ A run without a verdict is an error. Comments of the source say how it is run:
     EXPECT-RESETS: n        how often the guest is restarted by the hypervisor on the way
     BACKENDS: svm vmx       where it applies; both if not said
     CLOCK: instructions     QEMU, too, counts instructions as time: for what must not depend on how busy this host is
+    HOST-CPUS: n            how many CPUs the machine has; 1 if not said
+    FULL: svm vmx           back ends under which it takes too long for `make test`: it is in `make test-full` only
 """
 import glob
 import os
@@ -38,7 +40,7 @@ def run_micro(env, folder, name, source, machine):
     verdict = None
     with Running(env, machine, image, folder, 300 * env.scale) as running:
         pattern = r"^(PASS|FAIL|SKIP) %s(?::[ \t]*([^\r\n]*))?[ \t]*\r?\n" % re.escape(name)
-        if running.console.expect(pattern, 120 * env.scale):
+        if running.console.expect(pattern, 240 * env.scale):
             match = running.console.child.match
             verdict = match.group(1).decode(), (match.group(2) or b"").decode(errors="replace")
             # It has itself powered off; the log of that is wanted too.
@@ -65,17 +67,27 @@ def run_micro(env, folder, name, source, machine):
             raise Failure("the guest was restarted %d times, not %s" % (seen, count), log)
 
 
-def cases(env):
+def rows(full):
     found = []
     for source in sorted(glob.glob("test/micro/*.c")):
         name = os.path.basename(source)[:-2]
         where = " ".join(comments(source, "BACKENDS")).split() or sorted(MACHINES)
         for backend in where:
-            machine = MACHINES[backend]
+            if (backend in " ".join(comments(source, "FULL")).split()) != full:
+                continue
+            machine = replace(MACHINES[backend], cpus=int((comments(source, "HOST-CPUS") or ["1"])[0]))
             if machine.emulator == "qemu" and "instructions" in comments(source, "CLOCK"):
                 machine = replace(machine, icount=True)
 
             def run(env, folder, name=name, source=source, machine=machine):
                 run_micro(env, folder, name, source, machine)
-            found.append(Case("micro/%s/%s" % (backend, name), run, cost=4))
+            found.append(Case("%s/%s/%s" % ("micro-full" if full else "micro", backend, name), run, cost=4))
     return found
+
+
+def cases(_env):
+    return rows(False)
+
+
+def full_cases(_env):
+    return rows(True)

@@ -14,7 +14,7 @@ FUZZ_SMOKE_RUNS = 20000
 # What must be made before the cases of a suite can run: the make target.
 BUILD_TARGETS = {"unit": "build-unit", "fuzz": "build-fuzz", "boot": "build-boot", "micro": "build-micro",
                  "bench": "build-bench", "guest": "build-guest-test", "guest-full": "build-guest-test",
-                 "boot-full": "build-boot"}
+                 "boot-full": "build-boot", "micro-full": "build-micro"}
 
 
 def builds(env, wanted):
@@ -201,6 +201,7 @@ SUITES = {
     "guest": guestcase.cases,
     "guest-full": guestcase.full_cases,
     "boot-full": bootcase.full_cases,
+    "micro-full": micro.full_cases,
 }
 
 

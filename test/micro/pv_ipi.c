@@ -13,8 +13,10 @@
 #define EPERM    1
 #define EINVAL   22
 
-static volatile unsigned ipis[SMP_CPUS], nmis, told;
-static unsigned want[SMP_CPUS];
+#define CPUS 4
+
+static volatile unsigned ipis[CPUS], nmis, told;
+static unsigned want[CPUS];
 
 static void on_ipi(struct frame *f)
 {
@@ -46,12 +48,12 @@ static void arrived(const char *what, unsigned set)
 {
 	unsigned i;
 
-	for (i = 0; i < SMP_CPUS; i++) {
+	for (i = 0; i < CPUS; i++) {
 		want[i] += set >> i & 1;
 		check(wait_for(&ipis[i], want[i], 5000000), "%s: CPU %u has no IPI", what, i);
 	}
 	delay_us(200);
-	for (i = 0; i < SMP_CPUS; i++)
+	for (i = 0; i < CPUS; i++)
 		check(ipis[i] == want[i], "%s: CPU %u has %u IPIs, not %u", what, i, ipis[i],
 		      want[i]);
 }
@@ -75,7 +77,7 @@ static void good(void)
 {
 	unsigned set;
 
-	for (set = 0; set < 1 << SMP_CPUS; set++)
+	for (set = 0; set < 1 << CPUS; set++)
 		expect("a set of CPUs", send(set, 0, 0, 0x40), members(set), set);
 	expect("from APIC ID 2", send(3, 0, 2, 0x40), 2, 0xc);
 	expect("lowest priority", send(6, 0, 0, 0x140), 2, 6);
@@ -136,9 +138,9 @@ void test(void)
 	trap_handlers[0x40] = on_ipi;
 	trap_handlers[VEC_NMI] = on_nmi;
 	apic_enable();
-	smp_prepare();
-	for (i = 1; i < SMP_CPUS; i++)
-		smp_start(i, others);
+	smp_init(CPUS, others);
+	for (i = 1; i < CPUS; i++)
+		smp_start(i);
 	good();
 	nonsense();
 	amd32 = is_amd();
@@ -156,6 +158,6 @@ void test(void)
 		sti_nop_cli();
 	}
 	expect("to a CPU that waits for a start-up IPI", send(0xc, 0, 0, 0x40), 1, 4);
-	smp_start(3, others);
+	smp_start(3);
 	expect("to it again", send(0xc, 0, 0, 0x40), 2, 0xc);
 }

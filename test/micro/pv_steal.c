@@ -171,9 +171,9 @@ void test(void)
 	page = page_alloc();
 	*page = 1;
 	apic_enable();
-	smp_prepare();
+	smp_init(2, other);
 	wrmsr(MSR_KVM_STEAL_TIME, (u64)&area[0] | 1);
-	smp_start(1, other);
+	smp_start(1);
 	check(wait_for(&ready, 1, 5000000), "CPU 1 does not begin");
 	(void)tsc_hz();
 	grows();

@@ -12,12 +12,13 @@
 #define KICK   5
 #define YIELD  11
 #define ROUNDS 1500
+#define CPUS   4
 
 static volatile unsigned ipis, wakes, phase, ready, done;
 
 /* A ticket lock. */
 static volatile unsigned next, serving, counter;
-static volatile unsigned waits_for[SMP_CPUS]; /* ticket + 1; 0: none */
+static volatile unsigned waits_for[CPUS]; /* ticket + 1; 0: none */
 
 static s64 kick(u64 apic_id)
 {
@@ -41,7 +42,7 @@ static void lock(unsigned id)
 		if (++spins % 16)
 			continue;
 		if (spins % 5 == 0) {
-			check(!kvm_hypercall(YIELD, spins / 5 % (SMP_CPUS + 1), 0, 0, 0), "YIELD");
+			check(!kvm_hypercall(YIELD, spins / 5 % (CPUS + 1), 0, 0, 0), "YIELD");
 			continue;
 		}
 		__atomic_store_n(&waits_for[id], ticket + 1, __ATOMIC_SEQ_CST);
@@ -55,7 +56,7 @@ static void unlock(void)
 {
 	unsigned i, now = __atomic_add_fetch(&serving, 1, __ATOMIC_SEQ_CST);
 
-	for (i = 0; i < SMP_CPUS; i++)
+	for (i = 0; i < CPUS; i++)
 		if (__atomic_load_n(&waits_for[i], __ATOMIC_SEQ_CST) == now + 1)
 			(void)kick(i);
 }
@@ -97,12 +98,12 @@ static void other(unsigned id)
 
 static void one(void)
 {
-	static const u64 nobody[] = {SMP_CPUS, 0xff, 0xffffffff, 1ULL << 32 | 1, ~0ULL};
+	static const u64 nobody[] = {CPUS, 0xff, 0xffffffff, 1ULL << 32 | 1, ~0ULL};
 	unsigned i;
 
 	check(!kick(0) && !kick(0), "a kick fails");
 	hlt(); /* at once over, or never */
-	smp_start(1, other);
+	smp_start(1);
 	check(wait_for(&ready, 1, 5000000), "CPU 1 does not begin");
 	delay_us(20000);
 	check_equal("wake-ups of nobody", wakes, 0);
@@ -131,12 +132,12 @@ void test(void)
 	check(r[CPUID_EAX] & BIT(7) && r[CPUID_EAX] & BIT(13), "not offered");
 	trap_handlers[0x40] = on_ipi;
 	apic_enable();
-	smp_prepare();
+	smp_init(CPUS, other);
 	one();
-	for (i = 2; i < SMP_CPUS; i++)
-		smp_start(i, other);
+	for (i = 2; i < CPUS; i++)
+		smp_start(i);
 	phase = 2;
 	contend(0);
-	check(wait_for(&done, SMP_CPUS, 60000000), "%u of 4 have ended", done);
-	check_equal("the count", counter, SMP_CPUS * ROUNDS);
+	check(wait_for(&done, CPUS, 60000000), "%u of 4 have ended", done);
+	check_equal("the count", counter, CPUS * ROUNDS);
 }

@@ -8,11 +8,11 @@
  */
 #include "smp.h"
 
-#define CPUS   SMP_CPUS
+#define CPUS   4
 #define ROUNDS 2000
 
 static volatile unsigned ipis[CPUS], nmis, phase, seen_new, work[CPUS];
-static volatile u64 *page;
+static volatile u64 tsc_at[CPUS], *page;
 
 static void on_ipi(struct frame *f)
 {
@@ -37,6 +37,7 @@ static void on_shootdown(struct frame *f)
 
 static void ap_main(unsigned id)
 {
+	tsc_at[id] = rdtsc();
 	apic_write(APIC_LDR, 1u << (24 + id));
 	while (phase == 0)
 		__asm__ volatile("sti; hlt; cli" : : : "memory");
@@ -54,8 +55,8 @@ static void start(unsigned id)
 {
 	u64 before = rdtsc();
 
-	smp_start(id, ap_main);
-	check(smp_first_tsc[id] >= before && smp_first_tsc[id] <= rdtsc(),
+	smp_start(id);
+	check(tsc_at[id] >= before && tsc_at[id] <= rdtsc(),
 	      "the TSC of CPU %u is not the first one's", id);
 }
 
@@ -130,7 +131,7 @@ void test(void)
 	trap_handlers[0x42] = on_shootdown;
 	trap_handlers[VEC_NMI] = on_nmi;
 	apic_enable();
-	smp_prepare();
+	smp_init(CPUS, ap_main);
 	for (i = 1; i < CPUS; i++)
 		start(i);
 	one_of_each();

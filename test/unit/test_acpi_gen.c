@@ -198,6 +198,53 @@ static void test_madt(void **state)
 	assert_int_equal(get(xsdt_entry(1, "APIC"), 40, 4), 1);
 }
 
+/* Where the tables lie, in the order of their addresses: none reaches into the next. */
+static void check_no_overlap(void)
+{
+	const u8 *f = xsdt_entry(0, "FACP");
+	const u64 at[] = {m.rsdp,
+			  get(rsdp(), 24, 8),
+			  (u64)(f - bios) + MACHINE_BIOS_BASE,
+			  get(f, 36, 4),
+			  (u64)(xsdt_entry(1, "APIC") - bios) + MACHINE_BIOS_BASE,
+			  get(f, 140, 8)};
+	const u64 size[] = {36, 0, 0, 0, 0, 0};
+
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+		u64 n = size[i] ? size[i] : get(bios + (at[i] - MACHINE_BIOS_BASE), 4, 4);
+
+		for (size_t j = 0; j < ARRAY_SIZE(at); j++)
+			assert_true(j == i || at[j] < at[i] || at[j] >= at[i] + n);
+		/* The code at the reset vector has the last 16 bytes. */
+		assert_true(at[i] + n <= MACHINE_BIOS_END - 16);
+	}
+}
+
+/* However many CPUs: one local APIC for each. Logical flat mode is for eight of them; a machine with more says so. */
+static void test_cpus(void **state)
+{
+	static const unsigned cpus[] = {1, 2, 3, 8, 9, 15, 16, 63, 64};
+
+	(void)state;
+	assert_true(cpus[ARRAY_SIZE(cpus) - 1] == MACHINE_CPUS_MAX);
+	for (size_t i = 0; i < ARRAY_SIZE(cpus); i++) {
+		const u8 *t;
+
+		assert_int_equal(machine_describe(&m, "guest", cpus[i], MiB(32)), 0);
+		assert_int_equal(load_acpi(&g, &m), 0);
+		t = xsdt_entry(1, "APIC");
+		assert_int_equal(get(t, 4, 4), 44 + 12 + 10 + 6 + 8 * cpus[i]);
+		assert_int_equal(get(t, 46, 1), m.ioapic_id);
+		for (unsigned n = 0; n < cpus[i]; n++) {
+			assert_int_equal(get(t, 72 + 8 * n, 4),
+					 0x800 | (u64)n << 16 | (u64)n << 24);
+			assert_int_equal(get(t, 76 + 8 * n, 4), 1);
+		}
+		assert_int_equal(get(xsdt_entry(0, "FACP"), 112, 4) >> 18 & 3, cpus[i] > 8 ? 2 : 0);
+		check_no_overlap();
+	}
+}
+
 static bool has_bytes(const u8 *t, const void *what, size_t n)
 {
 	for (u64 i = 0; i + n <= get(t, 4, 4); i++) {
@@ -308,6 +355,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_fadt, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_madt, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cpus, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dsdt, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_again, setup, teardown),

@@ -105,6 +105,7 @@ static void mistakes(void **state)
 	     "weight = 0 is not possible: the value is 1 to 10000");
 	says("[vm a]\nimage = x\nweight = 10001\n", "weight = 10001 is not possible");
 	says("[vm a]\nimage = x\ncpus = 9999\n", "cpus = 9999 is not possible");
+	says("[vm a]\nimage = x\ncpus = 65\n", "cpus = 65 is not possible: the value is 1 to 64");
 	says("[vm a]\nimage = x\nwatchdog = 30\n",
 	     "watchdog = 30 is not possible: the value is off, or seconds: 30s");
 	says("[vm a]\nimage = x\naffinity = 3-1\n", "affinity = 3-1 is not possible");

@@ -114,6 +114,18 @@ static void test_sizes(void **state)
 	}
 }
 
+static void test_cpus(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("cpus=64"), 0);
+	assert_int_equal(c.cpus, 64);
+	assert_int_equal(parse("cpus=65"), 1);
+	assert_int_equal(c.cpus, 1);
+	assert_int_equal(parse("cpus=0"), 1);
+	assert_int_equal(parse("cpus=2x"), 1);
+	assert_int_equal(parse("cpus=18446744073709551617"), 1);
+}
+
 static void test_console(void **state)
 {
 	static const struct {
@@ -274,6 +286,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_all),
+		cmocka_unit_test(test_sizes),    cmocka_unit_test(test_cpus),
 		cmocka_unit_test(test_sizes),    cmocka_unit_test(test_console),
 		cmocka_unit_test(test_quotes),   cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_long),     cmocka_unit_test(test_docs),

@@ -52,6 +52,22 @@ static void interrupt_waits_for_the_window(unused void **state)
 	}
 }
 
+/* What another CPU sends between an injection and the entry waits for its window, and overwrites nothing. */
+static void one_event_at_a_time(unused void **state)
+{
+	interrupt(0x31);
+	assert_int_equal(deliver()->vector, 0x31);
+	backend()->blocked = BLOCK_EVENT;
+	interrupt(0x51);
+	v->nmi_pending = true;
+	assert_null(deliver());
+	assert_int_equal(backend()->windows, WINDOW_INTR | WINDOW_NMI);
+	backend()->blocked = 0;
+	assert_int_equal(deliver()->type, EVENT_NMI);
+	assert_int_equal(deliver()->vector, 0x51);
+	assert_int_equal(backend()->windows, 0);
+}
+
 static void second_interrupt_asks_for_a_window(unused void **state)
 {
 	interrupt(0x31);
@@ -200,6 +216,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CORE_TEST(interrupt_when_open),
 		CORE_TEST(interrupt_waits_for_the_window),
+		CORE_TEST(one_event_at_a_time),
 		CORE_TEST(second_interrupt_asks_for_a_window),
 		CORE_TEST(exception_goes_first),
 		CORE_TEST(nmi_is_not_nested),

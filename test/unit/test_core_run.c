@@ -72,6 +72,24 @@ static void power_off(struct vm_exit *e)
 	out(e, VPM_BASE + 4, 2, VPM_S5_TYPE << 10 | 1 << 13);
 }
 
+/* Sent to it in its last life: not to be served in the next. */
+static void forgets_what_was_sent_before(unused void **state)
+{
+	struct load_error why;
+
+	make_image();
+	vlapic_mmio_write(&v->lapic, 0xf0, 0x1ff);
+	assert_true(vlapic_post(&v->lapic, 0x41, false));
+	assert_true(vlapic_post(&v->lapic, 0x42, true));
+	v->requests = REQ_APIC | REQ_NMI | REQ_INIT | REQ_SIPI | REQ_STOP;
+	assert_int_equal(vm_boot(&vm, &why), 0);
+	assert_int_equal(v->requests & ~(u32)REQ_EVENT, REQ_STOP);
+	vlapic_mmio_write(&v->lapic, 0xf0, 0x1ff);
+	vlapic_collect(&v->lapic);
+	assert_int_equal(vlapic_pending(&v->lapic), -1);
+	assert_false(v->nmi_pending);
+}
+
 static void starts_as_linux_expects(unused void **state)
 {
 	struct load_error why;
@@ -342,6 +360,7 @@ static void creation_fails_cleanly(unused void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CORE_TEST(forgets_what_was_sent_before),  CORE_TEST(powers_off),
 		CORE_TEST(starts_as_linux_expects),       CORE_TEST(powers_off),
 		CORE_TEST(restarts_in_every_way),         CORE_TEST(dies_alone_with_a_reason),
 		CORE_TEST(refused_entry_stops_the_guest), CORE_TEST(halts_and_wakes),

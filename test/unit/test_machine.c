@@ -54,7 +54,7 @@ static void test_sizes(void **state)
 	assert_int_equal(machine_describe(&m, "guest", 1, MiB(128)), 0);
 	assert_int_equal(m.e820_count, 3);
 	assert_int_equal(m.e820[0].base, 0);
-	assert_int_equal(m.e820[0].size, 0x9fc00);
+	assert_int_equal(m.e820[0].size, 0x9f800);
 	assert_int_equal(m.e820[1].type, E820_RESERVED);
 	assert_int_equal(m.e820[2].base, 0x100000);
 	assert_int_equal(m.e820[2].size, 0x7f00000);
@@ -87,9 +87,17 @@ static void test_one_truth(void **state)
 		    VIOAPIC_BASE + VIOAPIC_SIZE <= MACHINE_HIGH_BASE);
 	assert_true(VLAPIC_BASE >= MACHINE_HOLE_BASE &&
 		    VLAPIC_BASE + VLAPIC_SIZE <= MACHINE_HIGH_BASE);
-	/* The I/O APIC's number is no CPU's. */
-	assert_int_equal(machine_describe(&m, "guest", 1, MiB(128)), 0);
-	assert_true(m.ioapic_id >= m.cpus);
+}
+
+/* The I/O APIC's number is no CPU's, as long as its four bits, without the bus's broadcast, have one. */
+static void test_ioapic_id(void **state)
+{
+	(void)state;
+	for (unsigned cpus = 1; cpus <= MACHINE_CPUS_MAX; cpus++) {
+		assert_int_equal(machine_describe(&m, "guest", cpus, MiB(128)), 0);
+		assert_true(m.ioapic_id < 15);
+		assert_int_equal(m.ioapic_id, cpus < 15 ? cpus : 0);
+	}
 }
 
 int main(void)
@@ -98,6 +106,7 @@ int main(void)
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_one_truth),
+		cmocka_unit_test(test_ioapic_id),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

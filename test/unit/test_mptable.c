@@ -92,9 +92,10 @@ static void walk(struct found *f)
 	gpa_t mpf = get(0x40e, 2) << 4, table, at, end;
 
 	memset(f, 0, sizeof(*f));
-	/* By the EBDA's segment, and in the last KiB of conventional memory. */
+	/* By the EBDA's segment, at its start, where it is looked for; conventional memory ends there. */
 	assert_int_equal(mpf, m.mp_float);
 	assert_int_equal(mpf, (get(0x413, 2) << 10));
+	assert_int_equal(mpf, m.e820[0].base + m.e820[0].size);
 	assert_int_equal(get(mpf, 4), 0x5f504d5f); /* _MP_ */
 	assert_int_equal(get(mpf + 8, 1), 1);
 	assert_int_equal(get(mpf + 9, 1), 4);
@@ -173,6 +174,31 @@ static void test_table(void **state)
 	assert_int_equal(f.pins, 0xfffb);
 }
 
+/* However many CPUs: one entry for each, and an end before video memory. */
+static void test_cpus(void **state)
+{
+	static const unsigned cpus[] = {1, 2, 3, 8, 14, 15, 16, 63, 64};
+	struct found f;
+
+	(void)state;
+	assert_true(cpus[ARRAY_SIZE(cpus) - 1] == MACHINE_CPUS_MAX);
+	for (size_t i = 0; i < ARRAY_SIZE(cpus); i++) {
+		assert_int_equal(machine_describe(&m, "guest", cpus[i], MiB(32)), 0);
+		assert_int_equal(load_mptable(&g, &m), 0);
+		walk(&f);
+		assert_int_equal(f.cpus, cpus[i]);
+		assert_int_equal(f.bsps, 1);
+		assert_int_equal(f.ioapics, 1);
+		assert_int_equal(f.pins, 0xfffa);
+	}
+	/* A machine with fewer: nothing of the longer table is left. */
+	assert_int_equal(machine_describe(&m, "guest", 1, MiB(32)), 0);
+	assert_int_equal(load_mptable(&g, &m), 0);
+	for (gpa_t at = get(m.mp_float + 4, 4) + get(get(m.mp_float + 4, 4) + 4, 2); at < 0xa0000;
+	     at++)
+		assert_int_equal(get(at, 1), 0);
+}
+
 static void test_refused(void **state)
 {
 	struct gmem empty;
@@ -191,6 +217,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_table, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cpus, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 	};
 

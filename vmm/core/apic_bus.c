@@ -19,6 +19,8 @@ static bool send_to(struct vcpu *v, const struct apic_msg *msg)
 		vcpu_notify(v, REQ_NMI);
 		return true;
 	case APIC_INIT:
+		/* What came before and has not been looked at is lost by it; what comes after is not. */
+		__atomic_fetch_and(&v->requests, ~(u32)(REQ_NMI | REQ_SIPI), __ATOMIC_ACQ_REL);
 		vcpu_notify(v, REQ_INIT);
 		return true;
 	case APIC_STARTUP:
@@ -39,14 +41,15 @@ bool apic_bus_send_to(struct vcpu *v, const struct apic_msg *msg)
 
 /*
  * Lowest priority goes to one of the CPUs addressed; the SDM leaves which to the platform where priorities tie. The one that
- * already has the fewest interrupts in service is not worth looking for: the first.
+ * already has the fewest interrupts in service is not worth looking for: the first. A physical destination is one CPU, whose
+ * APIC ID is its place, or all: beyond the CPUs that there may be lie no others.
  */
 bool apic_bus_deliver(struct vm *vm, const struct apic_msg *msg, const struct vlapic *except)
 {
-	bool taken = false;
-	unsigned i;
+	bool one = !msg->logical && msg->dest < vm->cpus, taken = false;
+	unsigned i = one ? msg->dest : 0, end = one ? i + 1 : vm->cpus;
 
-	for (i = 0; i < vm->cpus; i++) {
+	for (; i < end; i++) {
 		struct vlapic *l = &vm->vcpu[i].lapic;
 
 		if (l == except || !vlapic_matches(l, msg))

@@ -114,15 +114,17 @@ static bool take_reinject(struct vcpu *v, u32 blocked, struct event *out)
 
 static bool take_event(struct vcpu *v, struct event *out)
 {
-	u32 blocked;
+	u32 blocked = v->vm->ops->blocked(v);
 	int vector;
 
+	/* Another CPU may have asked for something since the last one was injected, and before the guest was entered. */
+	if (unlikely(blocked & BLOCK_EVENT))
+		return false;
 	if (v->exception.type) {
 		*out = v->exception;
 		v->exception.type = EVENT_NONE;
 		return true;
 	}
-	blocked = v->vm->ops->blocked(v);
 	if (take_reinject(v, blocked, out))
 		return true;
 	if (v->nmi_pending && !(blocked & (BLOCK_NMI | BLOCK_MOV_SS | BLOCK_STI))) {

@@ -225,7 +225,10 @@ void vcpu_init(struct vcpu *v)
 	vcpu_request(v, REQ_HALTED);
 }
 
-/* Means something only to a CPU that waits for one. SDM vol. 3 "MP Initialization Protocol Algorithm". */
+/*
+ * Means something only to a CPU that waits for one. SDM vol. 3 "MP Initialization Protocol Algorithm". An NMI that came
+ * meanwhile has been held back ("Activity State": waiting for a SIPI blocks NMIs), and comes now.
+ */
 void vcpu_startup(struct vcpu *v, u8 vector)
 {
 	struct segment cs;
@@ -239,6 +242,7 @@ void vcpu_startup(struct vcpu *v, u8 vector)
 	cs.base = (u64)vector << 12;
 	v->ops->seg_set(v, VSEG_CS, &cs);
 	vcpu_reg_set(v, VREG_RIP, 0);
+	vcpu_request(v, REQ_EVENT);
 }
 
 void vcpu_reset(struct vcpu *v)

@@ -307,6 +307,14 @@ static void wait_for_startup(struct vcpu *v)
 	vcpu_request(v, REQ_HALTED);
 }
 
+/* All have parked: nobody sends any more. What was sent before concerns the CPU as it was then, whose APIC takes none now. */
+static void forget_messages(struct vcpu *v)
+{
+	__atomic_fetch_and(&v->requests, ~(u32)(REQ_APIC | REQ_NMI | REQ_INIT | REQ_SIPI),
+			   __ATOMIC_ACQ_REL);
+	vlapic_collect(&v->lapic);
+}
+
 int vm_boot(struct vm *vm, struct load_error *why)
 {
 	struct load_entry entry;
@@ -332,6 +340,7 @@ int vm_boot(struct vm *vm, struct load_error *why)
 	for (i = 0; i < vm->cpus; i++) {
 		vm->ops->load(&vm->vcpu[i]);
 		vcpu_reset(&vm->vcpu[i]);
+		forget_messages(&vm->vcpu[i]);
 		if (i == 0)
 			vcpu_enter_linux(&vm->vcpu[i], &entry);
 		else
@@ -654,8 +663,8 @@ void vm_kill(struct vm *vm, const char *fmt, ...)
 {
 	va_list ap;
 
-	/* One reason is enough: another vcpu's comes too late. */
-	if (__atomic_load_n(&vm->actions, __ATOMIC_ACQUIRE) & VM_KILL)
+	/* One reason is enough: another vcpu's comes too late. Nothing is done before the caller has parked. */
+	if (__atomic_fetch_or(&vm->actions, VM_KILL, __ATOMIC_ACQ_REL) & VM_KILL)
 		return;
 	va_start(ap, fmt);
 	fmt_v(vm->why, sizeof(vm->why), fmt, ap);

@@ -116,6 +116,10 @@ bool vlapic_post(struct vlapic *l, u8 vector, bool level)
 	return true;
 }
 
+/*
+ * The APIC may have been disabled since it was posted: then it has not been taken after all, which the I/O APIC is told, lest
+ * the pin waits for an EOI for ever.
+ */
 void vlapic_collect(struct vlapic *l)
 {
 	unsigned word;
@@ -127,7 +131,10 @@ void vlapic_collect(struct vlapic *l)
 		for (; bits; bits &= bits - 1) {
 			u8 vector = (u8)(32 * word + (unsigned)__builtin_ctz(bits));
 
-			(void)vlapic_accept_fixed(l, vector, level & bits & -bits);
+			bool is_level = level & bits & -bits;
+
+			if (!vlapic_accept_fixed(l, vector, is_level) && is_level)
+				l->ops->eoi(l->ctx, vector);
 		}
 	}
 }

@@ -139,6 +139,7 @@ _Static_assert(sizeof(struct madt_override) == 10 && sizeof(struct madt_lapic_nm
 #define FADT_TMR_32BIT     BIT(8)
 #define FADT_RESET_REG     BIT(10)
 #define FADT_HEADLESS      BIT(12)
+#define FADT_APIC_PHYSICAL BIT(19)
 
 /* IA-PC boot architecture flags */
 #define BOOT_ARCH_LEGACY_DEVICES BIT(0) /* the UART on its usual port */
@@ -146,6 +147,8 @@ _Static_assert(sizeof(struct madt_override) == 10 && sizeof(struct madt_lapic_nm
 
 #define RESET_PORT  0xcf9
 #define RESET_VALUE 6 /* full reset, CPU reset */
+
+#define FLAT_CPUS_MAX 8 /* local APICs that the logical flat mode tells apart */
 
 #define MADT_LAPIC_ENABLED    BIT(0)
 #define MADT_PCAT_COMPAT      BIT(0)
@@ -249,6 +252,9 @@ static void fadt_fill(struct acpi_fadt *f, const struct machine *m, gpa_t facs, 
 	f->iapc_boot_arch = BOOT_ARCH_LEGACY_DEVICES | BOOT_ARCH_NO_VGA;
 	f->flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_PWR_BUTTON | FADT_NO_SLP_BUTTON |
 		   FADT_NO_FIX_RTC | FADT_TMR_32BIT | FADT_RESET_REG | FADT_HEADLESS;
+	/* No logical mode of xAPICs reaches as many as there may be. */
+	if (m->cpus > FLAT_CPUS_MAX)
+		f->flags |= FADT_APIC_PHYSICAL;
 	f->minor = 5;
 	header_finish(&f->h, "FACP", 6, sizeof(*f));
 }

@@ -8,8 +8,11 @@
 
 #include "conf_priv.h"
 
-/* What a guest costs beside its own memory, at the most: tables, the vcpus, the VM itself. */
-#define GUEST_OVERHEAD MiB(1)
+/* With what a guest costs beside its own memory, at the most: tables, the VM itself with a vcpu; the other vcpus. */
+static u64 cost_of(const struct conf_vm *v)
+{
+	return v->memory + MiB(1) + (v->cpus - 1) * KiB(24);
+}
 
 static void name_of(const struct conf_vm *v, const char *own, const char *of_image, char *out)
 {
@@ -139,13 +142,13 @@ void conf_check(struct conf *c, const struct conf_machine *m, const struct conf_
 		found |= !strcmp(v->name, c->input);
 		if (v->broken || !v->autostart || !m->memory)
 			continue;
-		if (memory + v->memory + GUEST_OVERHEAD > m->memory)
+		if (memory + cost_of(v) > m->memory)
 			mistake("guest %s is to have %llu MiB, and %llu MiB of %llu are left for it: give it less",
 				v->name, (unsigned long long)(v->memory >> 20),
 				(unsigned long long)((m->memory - memory) >> 20),
 				(unsigned long long)(m->memory >> 20));
 		else
-			memory += v->memory + GUEST_OVERHEAD;
+			memory += cost_of(v);
 	}
 	if (!found)
 		conf_mistake(c, r, c->input_line, "input = %s: there is no guest of that name",

@@ -16,6 +16,17 @@ static void e820_add(struct machine *m, u64 base, u64 end, enum e820_type type)
 		m->e820[m->e820_count++] = (struct e820_entry){base, end - base, type};
 }
 
+/*
+ * Local APICs have the numbers of their CPUs, and the I/O APIC the first one behind them, as MP
+ * specification 1.4 "I/O APIC Entries" wants it; but its register has four bits (82093AA data sheet
+ * "IOAPICID"), and 15 is the broadcast of old buses. Beyond, 0: on CPUs whose APICs have no bus of
+ * their own nobody is addressed by that number, and KVM and QEMU number theirs so too.
+ */
+static u32 ioapic_id(unsigned cpus)
+{
+	return cpus < 15 ? cpus : 0;
+}
+
 int machine_describe(struct machine *m, const char *name, unsigned cpus, u64 mem_size)
 {
 	if (cpus < 1 || cpus > MACHINE_CPUS_MAX || !IS_ALIGNED(mem_size, PAGE_SIZE))
@@ -28,8 +39,7 @@ int machine_describe(struct machine *m, const char *name, unsigned cpus, u64 mem
 		.mem_size = mem_size,
 		.mem_low = MIN(mem_size, MACHINE_HOLE_BASE),
 		.mem_high = mem_size - MIN(mem_size, MACHINE_HOLE_BASE),
-		/* Local APICs have the numbers of their CPUs; the I/O APIC's comes after them. */
-		.ioapic_id = MACHINE_CPUS_MAX,
+		.ioapic_id = ioapic_id(cpus),
 		.uart_port = MACHINE_UART_PORT,
 		.uart_irq = MACHINE_UART_IRQ,
 		.rtc_port = MACHINE_RTC_PORT,

@@ -137,6 +137,16 @@ _Noreturn void power_off(void)
 
 static char why[200];
 static const char *verdict_word;
+static u32 ending;
+
+/* Of several CPUs that have something to say, one does. */
+static void only_one_ends(void)
+{
+	if (!__atomic_exchange_n(&ending, 1, __ATOMIC_SEQ_CST))
+		return;
+	for (;;)
+		__asm__ volatile("pause");
+}
 
 /* The gate of vector 0x81 leads here too: a test may fail in ring 3. */
 static _Noreturn void verdict(void)
@@ -151,6 +161,7 @@ static _Noreturn void end(const char *word, const char *fmt, va_list ap)
 {
 	u16 cs;
 
+	only_one_ends();
 	verdict_word = word;
 	put_to = why;
 	put_end = why + sizeof(why) - 1;

@@ -18,16 +18,16 @@ struct e820_entry {
 } packed;
 
 /* Where things lie below 1 MiB and above; the numbers are in docs/memory-map.md. */
-#define MACHINE_LOW_END   0x9fc00ULL /* conventional memory ends: EBDA with the MP floating pointer */
-#define MACHINE_EBDA      0x9fc00ULL
+#define MACHINE_LOW_END   0x9f800ULL /* conventional memory ends: EBDA, with the MP tables */
+#define MACHINE_EBDA      0x9f800ULL /* 2 KiB: the table of all CPUs fits */
 #define MACHINE_BIOS_BASE 0xe0000ULL /* RSDP and ACPI tables, reserved in e820 */
 #define MACHINE_BIOS_END  0x100000ULL
 #define MACHINE_HOLE_BASE 0xc0000000ULL /* RAM below 4 GiB ends here at the latest */
 #define MACHINE_HIGH_BASE GiB(4)
 #define MACHINE_MEM_MIN   MiB(16)
 #define MACHINE_MEM_MAX   GiB(4096)
-#define MACHINE_CPUS_MAX  8
-#define MACHINE_CPUS_TEXT "8"
+#define MACHINE_CPUS_MAX  64
+#define MACHINE_CPUS_TEXT "64"
 
 #define MACHINE_E820_MAX 8
 
