@@ -141,14 +141,14 @@ $(BENCH)/%.bz: $(BENCH)/%.elf
 	$(Q)$(OBJCOPY) -O binary $< $@
 
 -include $(wildcard $(BENCH)/*.d)
-.SECONDARY: $(STRESS)/havoc-stress.elf.debug $(foreach g,bench_guest busy_guest endless_guest profile_guest,$(BENCH)/$(g).elf $(BENCH)/$(g).c.o $(MICRO)/$(g).runtime.o)
+.SECONDARY: $(STRESS)/havoc-stress.elf.debug $(foreach g,bench_guest busy_guest ipi_guest endless_guest profile_guest,$(BENCH)/$(g).elf $(BENCH)/$(g).c.o $(MICRO)/$(g).runtime.o)
 
 # Where the instructions of an exit go, function by function (SVM): for whoever makes it shorter.
 .PHONY: profile
 profile: $(BUILD)/havoc-bare.elf $(BENCH)/profile_guest.bz
 	@test/bench/profile '$(BUILD)'
 
-build-bench: $(BUILD)/havoc-bare.elf guest-tiny $(BENCH)/initramfs.cpio.gz $(BENCH)/bench_guest.bz $(BENCH)/busy_guest.bz
+build-bench: $(BUILD)/havoc-bare.elf guest-tiny $(BENCH)/initramfs.cpio.gz $(BENCH)/bench_guest.bz $(BENCH)/busy_guest.bz $(BENCH)/ipi_guest.bz
 
 ifneq ($(filter build-% check-% profile,$(MAKECMDGOALS)),)
 

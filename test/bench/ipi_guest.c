@@ -29,7 +29,7 @@ static void other(unsigned cpu)
 		if (halting)
 			__asm__ volatile("sti; hlt" : : : "memory");
 		else
-			__asm__ volatile("sti; pause" : : : "memory");
+			sti();
 	}
 }
 
@@ -46,7 +46,7 @@ static u64 rounds(void)
 			if (halting)
 				__asm__ volatile("sti; hlt; cli" : : : "memory");
 			else
-				__asm__ volatile("sti; pause; cli" : : : "memory");
+				sti_nop_cli(); /* after PAUSE QEMU still sees the shadow of STI */
 		}
 	}
 	return (rdtsc() - start) / ROUNDS;
@@ -61,6 +61,8 @@ void test(void)
 	smp_use_x2apic();
 	(void)rounds();
 	print("BENCH ipi_busy %llu\n", (unsigned long long)rounds());
+	if (is_amd()) /* QEMU may lose the shadow of STI before a HLT, and with it the wake-up */
+		return;
 	halting = 1;
 	(void)rounds();
 	print("BENCH ipi_halted %llu\n", (unsigned long long)rounds());

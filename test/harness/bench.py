@@ -117,6 +117,18 @@ def measure_two_cpus(env, folder, machine):
             "vcpu": vcpu, "guest": one - vcpu, "cpu": number(r"^havoc: 1 CPUs more take (\d+) KiB", text, where) << 10}
 
 
+def measure_ipi(env, folder, machine):
+    """From a vcpu to another one on a CPU of its own, and back. Under QEMU ticks of the TSC are no instructions on two CPUs."""
+    text = "[vm ipi]\nkernel = ipi\nmemory = 24M\ncpus = 2\ndedicated = on\naffinity = 0-1\n"
+    text = run_conf(env, folder, replace(machine, cpus=2, icount=False), text, (("bench/ipi_guest.bz", "image ipi"),), r"the end, \d+ ticks")
+    where = os.path.join(folder, "serial.txt")
+    if not re.search(r"^PASS ipi_guest", text, re.M):
+        raise Broken("the guest did not come to its end", where)
+    exits = sum(int(n) for n in re.findall(r"^havoc: exits: ipi\.\d (?:interrupt|msr_write|wrmsr|hlt) (\d+)$", text, re.M))
+    found = {name: number(r"BENCH ipi_%s (\d+)$" % name, text, where) if machine.emulator == "bochs" else "-" for name in ("busy", "halted")}
+    return {**found, "exits": exits}
+
+
 def measure_boot_many(env, folder, machine, count=32):
     """Instructions until so many Linux guests have come to /init and switched themselves off, and what page tables they had."""
     text = "".join("[vm g%d]\nkernel = tiny\ninitrd = init\nmemory = 32M\ncmdline = console=ttyS0 quiet panic=-1\n" % n for n in range(count))
@@ -205,7 +217,7 @@ def table(env):
         print("\n".join(core.tail(env.path("test", "bench", "make.txt"))), file=sys.stderr)
         return 1
     result = {"image": measure_image(env)}
-    measure = {"boot": measure_boot, "round_trips": measure_round_trips, "two_cpus": measure_two_cpus,
+    measure = {"boot": measure_boot, "round_trips": measure_round_trips, "two_cpus": measure_two_cpus, "ipi": measure_ipi,
                "boot_many": measure_boot_many}
     for n in MANY:
         measure["many_%d" % n] = lambda env, folder, machine, n=n: measure_many(env, folder, machine, n)
@@ -246,6 +258,8 @@ def table(env):
         for n in MANY[1:]:
             row("round trip, %d guests: %s" % (n, name), lambda r, n=n, name=name: r["many_%d" % n][name])
             missed |= any(result[b]["many_%d" % n][name] > int(result[b]["many_%d" % MANY[0]][name] * MANY_SPREAD) for b in MACHINES)
+    row("IPI to another CPU and back, both busy", lambda r: r["ipi"]["busy"])
+    row("IPI to another CPU and back, both halted", lambda r: r["ipi"]["halted"])
     row("32 Linux guests, to the last one's power-off", lambda r: r["boot_many"]["ticks"])
     print("Exits for the scheduler alone")
     row("on a CPU that two guests share", lambda r: r["two_cpus"]["shared"])

@@ -5,7 +5,8 @@
  *
  * TLB shootdown. One CPU maps a page elsewhere, again and again; the others read it all the while, and change their CPU of the machine,
  * which has fewer. Each drops its translation when an IPI tells it to, by INVLPG, by CR3, by CR4.PGE. From then on it never reads
- * what was there before: not from a translation that another CPU of the machine has kept from the time before it left.
+ * what was there before: not from a translation that another CPU of the machine has kept from the time before it left. That it needs a
+ * real CPU to show: QEMU and Bochs drop all translations at each entry, and pass with a hypervisor that drops none.
  */
 #include "smp.h"
 
