@@ -124,9 +124,9 @@ def measure_ipi(env, folder, machine):
     where = os.path.join(folder, "serial.txt")
     if not re.search(r"^PASS ipi_guest", text, re.M):
         raise Broken("the guest did not come to its end", where)
-    exits = sum(int(n) for n in re.findall(r"^havoc: exits: ipi\.\d (?:interrupt|msr_write|wrmsr|hlt) (\d+)$", text, re.M))
+    exits = sum(int(n) for n in re.findall(r"^havoc: exits: ipi\.\d (?:interrupt|intr-window|wrmsr|hlt) (\d+)$", text, re.M))
     found = {name: number(r"BENCH ipi_%s (\d+)$" % name, text, where) if machine.emulator == "bochs" else "-" for name in ("busy", "halted")}
-    return {**found, "exits": exits}
+    return {**found, "exits": round(exits / number(r"BENCH ipi_trips (\d+)$", text, where), 1)}
 
 
 def measure_boot_many(env, folder, machine, count=32):
@@ -260,6 +260,7 @@ def table(env):
             missed |= any(result[b]["many_%d" % n][name] > int(result[b]["many_%d" % MANY[0]][name] * MANY_SPREAD) for b in MACHINES)
     row("IPI to another CPU and back, both busy", lambda r: r["ipi"]["busy"])
     row("IPI to another CPU and back, both halted", lambda r: r["ipi"]["halted"])
+    row("its exits, on both together", lambda r: r["ipi"]["exits"])
     row("32 Linux guests, to the last one's power-off", lambda r: r["boot_many"]["ticks"])
     print("Exits for the scheduler alone")
     row("on a CPU that two guests share", lambda r: r["two_cpus"]["shared"])
