@@ -86,8 +86,8 @@ $(error no guest)
 endif
 NO_IMAGE := $(firstword $(filter-out $(GUEST_IMAGES) $(patsubst $(GUEST)/%/.inputs,%,$(wildcard $(GUEST)/*/.inputs)),$(IMAGE)))
 ifneq ($(NO_IMAGE),)
-$(call fault,IMAGE=$(NO_IMAGE): there is no such image; there are: $(GUEST_IMAGES) $(filter-out $(GUEST_IMAGES),$(patsubst \
-	$(GUEST)/%/.inputs,%,$(wildcard $(GUEST)/*/.inputs))) (and to make one of your own: make guest help))
+$(call fault,IMAGE=$(NO_IMAGE): there is no such image; there are: $(strip $(GUEST_IMAGES) $(filter-out $(GUEST_IMAGES),$(patsubst \
+	$(GUEST)/%/.inputs,%,$(wildcard $(GUEST)/*/.inputs)))) (and to make one of your own: make guest help))
 endif
 endif
 ifneq ($(filter iso run try usb,$(GOALS)),)

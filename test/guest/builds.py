@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
 """What `make guest` does beside the way in: the kernel's variables, the catalogue, the ISO, what is built again and what is
 not. `kernel-variables` and `two-at-once` change a few objects of the tiny kernel; none needs another one."""
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+import subprocess
 import threading
+import time
 
+from harness import core
 from harness.core import Failure
 from harness.emulator import Machine, Running
 
@@ -156,6 +160,37 @@ def two_at_once(w):
     check(len(results) == 2, "one of the builds did not end")
 
 
+def goals(w):
+    """Several goals of one call come one after the other, also with -j; each waits for another make in its build folder."""
+    product = os.path.join(w.build, "gen/dsdt.S")
+    make = ["make", "--no-print-directory", "-j4", "BUILD=" + w.build]
+    w.run(*make, "clean", product, "clean", product, env=w.clean())
+    check(os.path.exists(product), "clean and what came after it were made at once")
+    w.run(*make, "clean", env=w.clean())
+    os.makedirs(w.build)
+    with open(os.path.join(w.build, ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with open(w.log, "ab") as out:
+            child = core.children.start([*make, product], stdout=out, stderr=out, stdin=subprocess.DEVNULL, env={**os.environ, **w.clean()})
+        deadline = time.monotonic() + 60 * w.env.scale
+        while "another make is at work in %s/: waiting for it" % w.build not in w.said():
+            check(child.poll() is None and time.monotonic() < deadline, "a file is made in spite of the lock")
+            time.sleep(0.1)
+        check(not os.path.exists(product), "it was not waited for")
+    check(child.wait(60 * w.env.scale) == 0 and os.path.exists(product), "it did not go on")
+    core.children.stop(child)
+
+
+def try_values(w):
+    """Before anything is made."""
+    for word, sentence in (("MEM=abc", "MEM=abc: give a number with M or G"), ("MEM=1M", "from 32M"), ("CPUS=0", "CPUS=0: give a number from 1 to 64"),
+                           ("CPUS=two", "CPUS=two: give")):
+        before = len(w.said()) if os.path.exists(w.log) else 0
+        status = core.command(["make", "--no-print-directory", "try", "BUILD=" + w.build, word], w.log, 60 * w.env.scale, env=w.clean())
+        check(status not in (0, None) and sentence in w.said(before), word + " is not refused")
+        check(not os.path.exists(os.path.join(w.build, "guest")), "something was made before " + word + " was refused")
+
+
 def help_text(w):
     text = w.make("help", "LINUX_CMDLINE=quiet marker", env={"KERNEL_COMPRESSION": "XZ"})
     for name in ("IMAGE", "PROGRAM", "LINUX_INITRAMFS_ROOT", "LINUX_INITRAMFS_IN", "LINUX_INITRAMFS_IMAGE", "LINUX_CONFIG_IN", "LINUX_SRC",
@@ -168,5 +203,6 @@ def help_text(w):
 CASES = [
     ("iso", iso, 60, True), ("kernel-variables", kernel_variables, 120), ("two-at-once", two_at_once, 90),
     ("pvh", pvh, 10), ("images", images, 15), ("new-image", new_image, 10),
-    ("unchanged", unchanged, 15), ("mistakes", mistakes, 10), ("manifest", manifest, 10), ("help", help_text),
+    ("unchanged", unchanged, 15), ("mistakes", mistakes, 10), ("manifest", manifest, 10), ("goals", goals), ("try-values", try_values),
+    ("help", help_text),
 ]
