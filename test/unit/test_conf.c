@@ -110,7 +110,7 @@ static void mistakes(void **state)
 	says("[vm a]\nimage = x\naffinity = 3-1\n", "affinity = 3-1 is not possible");
 	says("[vm a]\nimage = x\naffinity = 64\n", "affinity = 64 is not possible");
 	says("[vm a]\nimage = x\non-reboot = hold\n",
-	     "on-reboot = hold is not possible: the value is restart, stop");
+	     "on-reboot = hold is not possible: the value is restart or stop");
 	says("[vm a]\nimage = x\nautostart\n",
 	     "3: \"autostart\" is no line of this file: write key = value");
 	says("image = x\n", "1: this stands before any section");
