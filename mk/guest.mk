@@ -43,7 +43,7 @@ guest-template-vars = $(foreach v,$(filter-out $(GUEST_VARS),$(shell tools/guest
 	$(filter file,$(origin $(v))),$(call quote,$(v)=$($(v)))))
 
 GUEST        := $(BUILD)/guest
-GUEST_BIN    := $(GUEST)/bin
+GUEST_BIN    := $(GUEST)/.bin
 GUEST_PARTS  := bzImage vmlinux initramfs.cpio.gz config cmdline options manifest.json
 GUEST_IMAGES := $(sort $(patsubst guest/images/%/initramfs.list,%,$(wildcard guest/images/*/initramfs.list)))
 

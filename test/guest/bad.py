@@ -27,6 +27,10 @@ def programs(*names):
     return lambda w: [static_program(w, name, "x") for name in names]
 
 
+def pipe(where):
+    return lambda w: os.mkfifo(os.path.join(w.folder, where))
+
+
 def dynamic(where):
     def run(w):
         w.write("x.c", "int main(void) { return 0; }\n")
@@ -78,6 +82,7 @@ ROWS = [
     ("image", refuse(r"IMAGE=tinny: there is no such image; there are: .*\btiny\b", "IMAGE=tinny")),
     ("name-of-catalogue", refuse(r"the name tiny, which is one of the catalogue.*GUEST_NAME=my-tiny", "PROGRAM={}/tiny.c", files=[("tiny.c", "")])),
     ("name", refuse(r"GUEST_NAME=a/b: use letters", "GUEST_NAME=a/b")),
+    ("name-long", refuse(r"GUEST_NAME=a{110}: .*at most 100", "GUEST_NAME=" + "a" * 300)),
     ("embed", refuse(r"LINUX_EMBED=yes: give 1 .* or 0", "LINUX_EMBED=yes")),
     ("compression", refuse(r"KERNEL_COMPRESSION=ZIP: choose one of GZIP ", "KERNEL_COMPRESSION=zip")),
     ("version", refuse(r"LINUX_VERSION=newest: give it as", "LINUX_VERSION=newest")),
@@ -108,6 +113,10 @@ ROWS = [
     ("program-32-bit", refuse(r"is a 32-bit program", "PROGRAM={}/p", files=[("p", b"\x7fELF\1\1\1" + bytes(99))])),
     ("program-other-cpu", refuse(r"is a program for another kind of CPU", "PROGRAM={}/p", files=[("p", b"\x7fELF\2\1\1" + bytes(9) + b"\2\0\xb7\0" + bytes(99))])),
 
+    ("program-pipe", refuse(r"PROGRAM={}/pipe is a pipe or a device: give a file", "PROGRAM={}/pipe", more=pipe("pipe"))),
+    ("program-over-folder", refuse(r"PROGRAM={}/p.c: /init is a folder with /init/x in it", "PROGRAM={}/p.c", "LINUX_INITRAMFS_ROOT={}/root",
+                                   files=[("p.c", "int main(void) { return 0; }\n"), ("root/init/x", "")])),
+
     # LINUX_INITRAMFS_ROOT
     ("root-missing", refuse(r"LINUX_INITRAMFS_ROOT={}/none: there is no such folder", "LINUX_INITRAMFS_ROOT={}/none")),
     ("root-file", refuse(r"this is no folder: a ready initramfs is given as LINUX_INITRAMFS_IMAGE", "LINUX_INITRAMFS_ROOT={}/f", files=[("f", "")])),
@@ -120,9 +129,14 @@ ROWS = [
     ("root-dynamic", refuse(r"/init needs /lib64/ld-linux-x86-64\.so\.2, which is not in the root", "LINUX_INITRAMFS_ROOT={}/root", more=dynamic("root/init"))),
     ("root-script", refuse(r"/init needs /bin/bash, which is not in the root", "LINUX_INITRAMFS_ROOT={}/root",
                            more=lambda w: w.write("root/init", "#!/bin/bash\n", 0o755))),
-    ("root-not-executable", refuse(r"/init is no executable file.*chmod \+x", "LINUX_INITRAMFS_ROOT={}/root", files=[("root/init", "#!/bin/sh\n")])),
+    ("root-not-executable", refuse(r"/init is not marked executable.*chmod \+x", "LINUX_INITRAMFS_ROOT={}/root", files=[("root/init", "#!/bin/sh\n")])),
     ("root-dangling", refuse(r"/init links to /sbin/none, which is not there", "LINUX_INITRAMFS_ROOT={}/root",
                              more=lambda w: (os.mkdir(w.folder + "/root"), os.symlink("/sbin/none", w.folder + "/root/init")))),
+    ("root-init-folder", refuse(r"/init is a folder, so the kernel cannot start it", "LINUX_INITRAMFS_ROOT={}/root", files=[("root/init/x", "")])),
+    ("root-init-root", refuse(r"{}/root: / is a folder, so the kernel cannot start it", "LINUX_INITRAMFS_ROOT={}/root", "LINUX_INIT=/", files=[("root/x", "")])),
+    ("root-dev-file", refuse(r"{}/root: its /dev is no folder", "LINUX_INITRAMFS_ROOT={}/root", files=[("root/dev", "")])),
+    ("root-dev-dangling", refuse(r"{}/root: its /dev is a link to what is not there", "LINUX_INITRAMFS_ROOT={}/root",
+                                 more=lambda w: (os.mkdir(w.folder + "/root"), os.symlink("none", w.folder + "/root/dev")))),
 
     # LINUX_INITRAMFS_IN
     ("list-missing", refuse(r"LINUX_INITRAMFS_IN={}/l: there is no such file", "LINUX_INITRAMFS_IN={}/l")),
@@ -136,12 +150,16 @@ ROWS = [
     ("list-above", refuse(r"{}/l:1: the path /\.\./etc/passwd leaves the root", "LINUX_INITRAMFS_IN={}/l", files=[("l", "dir /../etc/passwd 0755 0 0\n")])),
     ("list-twice", refuse(r"{}/l:2: /a is there already, by {}/l:1", "LINUX_INITRAMFS_IN={}/l", files=[("l", "slink /a b 0777 0 0\nslink a c 0777 0 0\n")])),
     ("list-under-file", refuse(r"{}/l:2: /l is no folder, so /l/x cannot be in it", "LINUX_INITRAMFS_IN={}/l", files=[("l", "file /l l 0644 0 0\ndir /l/x 0755 0 0\n")])),
+    ("list-over-folder", refuse(r"{}/l:2: /l is a folder with /l/x in it", "LINUX_INITRAMFS_IN={}/l", files=[("l", "file /l/x l 0644 0 0\nfile /l l 0644 0 0\n")])),
+    ("list-pipe", refuse(r"LINUX_INITRAMFS_IN={}/pipe is a pipe or a device", "LINUX_INITRAMFS_IN={}/pipe", more=pipe("pipe"))),
     ("list-dangling", refuse(r"{}/l:2: /bin links to usr/bin, which is not there \(yet\)", "LINUX_INITRAMFS_IN={}/l",
                              files=[("l", "slink /bin usr/bin 0777 0 0\nfile /bin/l l 0644 0 0\n")])),
     ("list-quote", refuse(r"{}/l:1: a quote is not closed", "LINUX_INITRAMFS_IN={}/l", files=[("l", 'dir "/a 0755 0 0\n')])),
 
     # LINUX_INITRAMFS_IMAGE
     ("image-missing", refuse(r"LINUX_INITRAMFS_IMAGE={}/none: there is no such file", "LINUX_INITRAMFS_IMAGE={}/none")),
+    ("image-pipe", refuse(r"LINUX_INITRAMFS_IMAGE={}/pipe is a pipe or a device", "LINUX_INITRAMFS_IMAGE={}/pipe", more=pipe("pipe"))),
+    ("image-folder", refuse(r"LINUX_INITRAMFS_IMAGE={} is a folder: give it as LINUX_INITRAMFS_ROOT", "LINUX_INITRAMFS_IMAGE={}")),
     ("image-empty", image("it is empty", lambda data: b"")),
     ("image-text", image("it is no cpio archive in the form newc", lambda data: b"#!/bin/sh\n")),
     ("image-cut", image(r"it is cut off at byte 1000, \d+ bytes too early", lambda data: data[:1000])),
@@ -157,6 +175,7 @@ ROWS = [
 
     # LINUX_CONFIG_IN
     ("config-missing", refuse(r"LINUX_CONFIG_IN={}/none: there is no such file", "LINUX_CONFIG_IN={}/none")),
+    ("config-folder", refuse(r"LINUX_CONFIG_IN={} is a folder: give a kernel configuration", "LINUX_CONFIG_IN={}")),
     ("config-var", config(r"my fragment\.config:2: @OWN_NAME@ has no value: give one, for example make guest OWN_NAME=", '\nCONFIG_DEFAULT_HOSTNAME="@OWN_NAME@"\n')),
     ("config-unterminated", config(r"my fragment\.config:1: @HOST has no second @", 'CONFIG_DEFAULT_HOSTNAME="@HOST"\n')),
     ("config-line", config(r"my fragment\.config:2: this is neither CONFIG_NAME=value", "CONFIG_SMP=y\nSMP = y\n")),
@@ -167,6 +186,7 @@ ROWS = [
 
     # OCI
     ("oci-missing", refuse(r"OCI={}/none: there is no such file or folder", "OCI={}/none")),
+    ("oci-pipe", refuse(r"OCI={}/pipe is a pipe or a device", "OCI={}/pipe", more=pipe("pipe"))),
     ("oci-folder", refuse(r"OCI={}/root: this folder is no OCI image layout", "OCI={}/root", files=[("root/x", "")])),
     ("oci-text", refuse(r"OCI={}/f: this is no archive that `docker save` writes", "OCI={}/f", files=[("f", "text")])),
     ("oci-tags", refuse(r"there are 2 images in it: say which, for example OCI={}/image:a", "OCI={}/image",

@@ -99,6 +99,42 @@ def root_init(w):
     w.boot("chosen", "^program two, on havoc$")
 
 
+def root_program(w):
+    """PROGRAM is /init in the root that is given, also where that has one; the rest of the root is there."""
+    static_program(w, "root/init", "the root's own")
+    w.write("root/etc/motd", "of the root\n")
+    w.make("LINUX_INITRAMFS_ROOT=" + os.path.join(w.folder, "root"), "PROGRAM=" + w.write("p.c", r"""#include <stdio.h>
+#include <unistd.h>
+int main(void)
+{
+	char line[99] = "nothing";
+	FILE *f = fopen("/etc/motd", "r");
+
+	if (f)
+		fgets(line, sizeof(line), f);
+	printf("motd: %s\n", line);
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+"""), "GUEST_NAME=both")
+    w.boot("both", "^motd: of the root$")
+
+
+def root_unpacked(w):
+    """Who unpacks an archive without being root has plain files for devices: the console is one all the same. A mount point
+    that is a link stays one."""
+    static_program(w, "root/init", "on a console")
+    w.write("root/dev/console")
+    w.write("root/dev/null")
+    os.symlink("/run/tmp", os.path.join(w.folder, "root/tmp"))
+    w.make("LINUX_INITRAMFS_ROOT=" + os.path.join(w.folder, "root"), "GUEST_NAME=oci")
+    found = entries(w.out("oci", "initramfs.cpio.gz"))
+    check(found["dev/console"]["device"] == (5, 1) and found["dev/null"]["device"] == (1, 3), "there are files in the place of devices")
+    check(found["tmp"]["data"] == b"/run/tmp", "the link /tmp is gone")
+    w.boot("oci", "^on a console, on havoc$")
+
+
 def root_kept(w):
     """Links stay links wherever they lead, modes and hard links stay, owners are 0:0."""
     w.write("secret", "not for the guest")
@@ -200,7 +236,8 @@ PACKERS = {
 
 CASES = [
     ("program-c", program_c, 20), ("program-static", program_static, 10), ("program-headers", program_linux_headers, 10),
-    ("root-classic", root_classic, 20), ("root-init", root_init, 10), ("root-kept", root_kept),
+    ("root-classic", root_classic, 20), ("root-init", root_init, 10), ("root-kept", root_kept), ("root-program", root_program, 10),
+    ("root-unpacked", root_unpacked, 10),
     ("list", list_in, 10), ("list-over-root", list_over_root, 10),
     *(("image-" + name, ready_image(pack), 15) for name, pack in PACKERS.items()),
 ]

@@ -87,13 +87,13 @@ class Guest:
             root.add_directory(what)
             tree = overlay(tree, root)
         if get("PROGRAM"):
-            path = program.provide(self.inputs.path("PROGRAM"), os.path.join(self.build, "bin"))
+            path = program.provide(self.inputs.path("PROGRAM"), os.path.join(self.build, ".bin"))
             what = get("LINUX_INITRAMFS_ROOT") and what or f"PROGRAM={self.inputs.path('PROGRAM')}"
-            tree.add("init", Entry(stat.S_IFREG | 0o755, source=os.path.realpath(path)))
+            tree.add("init", Entry(stat.S_IFREG | 0o755, source=os.path.realpath(path), where="PROGRAM=" + self.inputs.path("PROGRAM")))
         if get("LINUX_INITRAMFS_IN"):
             tree = overlay(tree, self.list_tree())
         if self.inputs.ways() != ["LINUX_INITRAMFS_IN"]:
-            add_mount_points(tree)
+            add_mount_points(tree, what)
         if self.rdinit() != "init":
             check_program(tree, self.rdinit(), what)
         elif get("OCI"):

@@ -136,4 +136,4 @@ def read_names(data, at, names):
             return at
         if ".." in name.split("/"):
             raise Broken(f"its entry {name} leaves the root")
-        names[name.lstrip("./") or "."] = mode
+        names["/".join(part for part in name.split("/") if part not in ("", ".")) or "."] = mode

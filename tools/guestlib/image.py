@@ -89,7 +89,7 @@ def check(path, cmdline):
         read(data, names)
     except cpio.Broken as e:
         raise Fault(f"LINUX_INITRAMFS_IMAGE={path}: {e}") from e
-    init = next((word[7:] for word in cmdline.split() if word.startswith("rdinit=")), "/init").lstrip("/")
+    init = ([word[7:] for word in cmdline.split() if word.startswith("rdinit=")] or ["/init"])[-1].lstrip("/")
     if init not in names and not any(word.startswith("root=") for word in cmdline.split()):
         raise Fault(f"LINUX_INITRAMFS_IMAGE={path}: there is no /{init} in it: the kernel would find nothing to start "
                     f"(name another program with rdinit= in LINUX_CMDLINE)")

@@ -170,8 +170,8 @@ def identity(kind, path, tag):
 def unpack(what, build):
     """The folder with rootfs/ and process.json; kept, since an image does not change."""
     kind, path, tag = transport(what)
-    done = os.path.join(build, "oci", identity(kind, path, tag))
-    with Lock(build, os.path.join(".locks", "oci"), None):
+    done = os.path.join(build, ".oci", identity(kind, path, tag))
+    with Lock(build, os.path.join(".locks", ".oci"), None):
         if not os.path.isfile(os.path.join(done, "process.json")):
             os.makedirs(os.path.dirname(done), exist_ok=True)
             with tempfile.TemporaryDirectory(prefix="unpack.", dir=os.path.dirname(done), ignore_cleanup_errors=True) as folder:
@@ -247,7 +247,7 @@ def add_init(root, process, build, what, instead=""):
     records += [("cwd", process.get("cwd") or "/"), ("uid", user.get("uid", 0)), ("gid", user.get("gid", 0))]
     records += [("group", number) for number in user.get("additionalGids", [])]
     text = "".join(f"{key}={value}\0" for key, value in records)
-    ours = program.compile_c(os.path.join(ROOT, "guest", "init.c"), os.path.join(build, "bin", "init"), ours=True)
+    ours = program.compile_c(os.path.join(ROOT, "guest", "init.c"), os.path.join(build, ".bin", "init"), ours=True)
     root.add(".havoc", directory(0o755))
     root.add(RUN_FILE, Entry(stat.S_IFREG | 0o444, data=text.encode("utf-8", "surrogateescape")))
     root.add(".havoc/init", Entry(stat.S_IFREG | 0o755, source=ours))
