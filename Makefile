@@ -17,6 +17,10 @@ ifeq ($(if $(HAVOC_CALLER),$(MAKELEVEL),0),0)
 export HAVOC_CALLER := $(PWD)
 endif
 
+ifneq ($(words $(BUILD))$(findstring :,$(BUILD)),$(if $(BUILD),1,0))
+$(shell echo 'havoc: BUILD: make cannot build in a folder whose name has spaces or colons: give another' >&2)$(error no build)
+endif
+
 # Several goals are made one after the other, each by a make of its own: with -j they would get in each
 # other's way (`make -j clean all`, `make -j guest iso`). `make guest help` is one goal in two words.
 ifeq ($(words $(MAKECMDGOALS))$(filter guest,$(MAKECMDGOALS))$(filter help,$(MAKECMDGOALS)),2guesthelp)

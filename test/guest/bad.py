@@ -100,6 +100,7 @@ ROWS = [
     ("guest.mk", refuse(r"PROGRAM=no/such.c: there is no such file in {}$", "GUEST_DIR={}", files=[("guest.mk", "PROGRAM = no/such.c\n")])),
 
     ("guest-dir", refuse(r"GUEST_DIR={}/none: there is no guest\.mk in it", "GUEST_DIR={}/none")),
+    ("build-spaces", refuse("BUILD: make cannot build in a folder whose name has spaces or colons", "BUILD={}/a b")),
     ("misspelt", refuse(r"PROGRM is no variable of Havoc's: did you mean PROGRAM\?", "PROGRM=hello.c", "LINUX_EMBED=yes")),
     ("relative", refuse(r"PROGRAM=none/p\.c: there is no such file in %s$" % os.getcwd(), "PROGRAM=none/p.c")),
 
@@ -134,6 +135,8 @@ ROWS = [
                              more=lambda w: (os.mkdir(w.folder + "/root"), os.symlink("/sbin/none", w.folder + "/root/init")))),
     ("root-init-folder", refuse(r"/init is a folder, so the kernel cannot start it", "LINUX_INITRAMFS_ROOT={}/root", files=[("root/init/x", "")])),
     ("root-init-root", refuse(r"{}/root: / is a folder, so the kernel cannot start it", "LINUX_INITRAMFS_ROOT={}/root", "LINUX_INIT=/", files=[("root/x", "")])),
+    ("root-trailer", refuse(r"{}/root/TRAILER!!!: an archive cannot hold the name", "LINUX_INITRAMFS_ROOT={}/root", "LINUX_INIT=/init",
+                            files=[("root/TRAILER!!!", "")], more=programs("root/init"))),
     ("root-dev-file", refuse(r"{}/root: its /dev is no folder", "LINUX_INITRAMFS_ROOT={}/root", files=[("root/dev", "")])),
     ("root-dev-dangling", refuse(r"{}/root: its /dev is a link to what is not there", "LINUX_INITRAMFS_ROOT={}/root",
                                  more=lambda w: (os.mkdir(w.folder + "/root"), os.symlink("none", w.folder + "/root/dev")))),
@@ -222,6 +225,34 @@ def on_small_disk(w, folder, *words, env=None):
     return w.call(*words, env=env, prefix=("unshare", "-rm", "sh", "-c", script, folder))
 
 
+def unreadable(w):
+    """What the user may not read is named; root, who may read all, is somebody else here."""
+    w.write("p.c", "int main(void) { return 0; }\n", 0)
+    w.write("file", "x", 0)
+    w.write("root/secret", "x", 0)
+    static_program(w, "root/init", "x")
+    w.write("closed/p.c")
+    prefix = ()
+    if os.getuid() == 0:
+        w.run("chown", "-R", "65534", w.folder)
+        prefix = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        if subprocess.run([*prefix, "test", "-w", w.folder, "-a", "-r", "Makefile"], check=False).returncode:
+            raise Skip("the folders above are closed to others than root")
+    os.chmod(os.path.join(w.folder, "closed"), 0)
+    try:
+        for words, sentence in ((["PROGRAM={}/p.c"], "cannot read PROGRAM={}/p.c: Permission denied"),
+                                (["PROGRAM={}/closed/p.c"], "cannot read PROGRAM={}/closed/p.c: Permission denied"),
+                                (["LINUX_INITRAMFS_ROOT={}/root"], "cannot read {}/root/secret: Permission denied"),
+                                (["LINUX_INITRAMFS_IN={}/file"], "cannot read LINUX_INITRAMFS_IN={}/file: Permission denied"),
+                                (["LINUX_INITRAMFS_IMAGE={}/file"], "cannot read LINUX_INITRAMFS_IMAGE={}/file: Permission denied"),
+                                (["LINUX_CONFIG_IN={}/file"], "cannot read the configuration {}/file: Permission denied"),
+                                (["OCI={}/file"], "cannot read OCI={}/file: Permission denied"),
+                                (["BUILD={}/closed/build"], "cannot write to {}/closed/build: set BUILD")):
+            w.refused(sentence.replace("{}", w.folder), *(word.replace("{}", w.folder) for word in words), prefix=prefix)
+    finally:
+        os.chmod(os.path.join(w.folder, "closed"), 0o700)
+
+
 def full_cache(w):
     cache = os.path.join(w.folder, "cache")
     status, text = on_small_disk(w, cache, env={"XDG_CACHE_HOME": cache})
@@ -286,4 +317,4 @@ def interrupted_download(w):
 
 
 CASES = [("bad/" + name, function) for name, function in ROWS] + [
-    ("no-space/cache", full_cache), ("no-space/build", full_build, 10), ("interrupted-download", interrupted_download)]
+    ("unreadable", unreadable), ("no-space/cache", full_cache), ("no-space/build", full_build, 10), ("interrupted-download", interrupted_download)]

@@ -60,11 +60,11 @@ def entries(path):
 # ---- PROGRAM ----
 
 def program_c(w):
-    source = w.write("my programs/say it's me.c", says("a C file"))
+    source = w.write("my programs/say it's me #1.c", says("a C file"))
     text = w.make("PROGRAM=" + source)
-    check("build/guest/say-it-s-me" in text, "the result's name is not said")
-    w.boot("say-it-s-me", "^a C file, on havoc$")
-    w.boot_havoc("say-it-s-me", "^a C file, on havoc\r?$")
+    check("build/guest/say-it-s-me-1" in text, "the result's name is not said")
+    w.boot("say-it-s-me-1", "^a C file, on havoc$")
+    w.boot_havoc("say-it-s-me-1", "^a C file, on havoc\r?$")
 
 
 def program_static(w):

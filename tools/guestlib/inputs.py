@@ -53,9 +53,16 @@ class Inputs:
         return f"{name}={text}: there is no such {kind}{base}"
 
     def need(self, name, kind="file"):
-        """Says so if what a variable names is not there."""
-        if self.get(name) and not os.path.lexists(self.path(name)):
-            raise Fault(self.absent(name, self.get(name), kind))
+        """Says so if what a variable names is not there, or cannot be read."""
+        try:
+            os.stat(self.path(name) or ".")
+            if kind == "file" and os.path.isfile(self.path(name)):
+                with open(self.path(name), "rb"):
+                    pass
+        except (FileNotFoundError, NotADirectoryError) as e:
+            raise Fault(self.absent(name, self.get(name), kind)) from e
+        except OSError as e:
+            raise Fault(f"cannot read {name}={self.get(name)}: {e.strerror}") from e
 
     def path(self, name):
         return self.place(name, self.get(name)) if self.get(name) else ""

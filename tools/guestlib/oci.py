@@ -94,6 +94,8 @@ def transport(what):
         return "oci", path, tag
     try:
         names = {os.path.normpath(member.name) for member in members(path)}
+    except PermissionError as e:
+        raise Fault(f"cannot read OCI={path}: {e.strerror}") from e
     except (tarfile.TarError, OSError, EOFError, zlib.error) as e:
         raise Fault(f"OCI={path}: this is no archive that `docker save` writes, or it is damaged") from e
     # `docker save` writes both files today, other tools only index.json.
