@@ -18,7 +18,7 @@ BOCHS_2 = Machine("bochs", "broadwell_ult", cpus=2)
 
 
 def tiny_smp(w):
-    w.make("IMAGE=tiny-smp")
+    w.make("IMAGE=tiny-smp", timeout=5400)
     text = w.boot("tiny-smp", "^pinned: 2 CPUs$", "^hello from CPU 0$", "^hello from CPU 0$", cpus=2)
     check("hello from CPU 1" in text, "nothing came from CPU 1")
     # Under the hypervisor what is printed comes by the hypercall; one CPU unless it is told otherwise.
@@ -29,7 +29,7 @@ def tiny_smp(w):
 
 
 def virt(w):
-    w.make("IMAGE=virt")
+    w.make("IMAGE=virt", timeout=5400)
     w.write("files/greeting", "from the disk\n")
     disk = os.path.join(w.folder, "disk.img")
     w.run("/sbin/mke2fs", "-q", "-t", "ext4", "-d", os.path.join(w.folder, "files"), disk, "8M")
@@ -85,7 +85,7 @@ def own_tree(w):
 def compressions(w):
     program = "PROGRAM=" + w.write("p.c", says("unpacked"))
     for name in ("GZIP", "XZ", "ZSTD", "BZIP2", "LZMA"):
-        w.make(program, "KERNEL_COMPRESSION=" + name)
+        w.make(program, "KERNEL_COMPRESSION=" + name, timeout=5400)
         with open(w.out("p", "config")) as f:
             check("CONFIG_KERNEL_%s=y\n" % name in f.read(), name + " is not in the configuration")
         w.boot("p", "^unpacked, on havoc$", timeout=180)

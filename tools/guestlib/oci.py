@@ -187,7 +187,7 @@ def unpack_into(folder, what, name, path, log):
     os.symlink(os.path.abspath(path), os.path.join(folder, "source"))
     layout, bundle = os.path.join(folder, "layout"), os.path.join(folder, "bundle")
     run(what, "reading the container image", log, "skopeo", "--insecure-policy", "--override-os", "linux", "--override-arch", "amd64",
-        "copy", "--quiet", name, f"oci:{layout}:image")
+        "copy", "--quiet", "--dest-compress-format", "gzip", name, f"oci:{layout}:image")  # umoci knows no zstd
     check_layers(layout, what)
     run(what, "unpacking the container image", log, "umoci", "unpack", "--rootless", "--image", f"{layout}:image", bundle)
     make_readable(os.path.join(bundle, "rootfs"))
