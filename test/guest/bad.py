@@ -174,7 +174,10 @@ ROWS = [
     ("image-lz4-frame", image("it is packed in lz4's newer format.*lz4 -l", by("lz4", "-c"))),
     ("image-xz-crc64", image("its xz data have a checksum that the kernel does not know.*--check=crc32", lzma.compress)),
     ("image-bzip2", image("it is packed with bzip2: pack it with gzip", by("bzip2", "-c"))),
-    ("image-zst", image("zstd cannot unpack it", lambda data: by("zstd", "-c")(data)[:-100])),
+    ("image-zst", image("its zstd data are cut off", lambda data: by("zstd", "-c")(data)[:-100])),
+    ("image-zst-damaged", image("zstd cannot unpack it", lambda data: by("zstd", "-c")(data)[:-4] + bytes(4))),
+    ("image-lz4", image("its lz4 data are cut off", lambda data: by("lz4", "-l", "-c")(data)[:-100])),
+    ("image-lz4-followed", image("its lz4 data are cut off, or followed by something else without four zero bytes", lambda data: by("lz4", "-l", "-c")(data) + gzip.compress(data))),
 
     # LINUX_CONFIG_IN
     ("config-missing", refuse(r"LINUX_CONFIG_IN={}/none: there is no such file", "LINUX_CONFIG_IN={}/none")),

@@ -226,11 +226,16 @@ def by(*command):
     return lambda data: subprocess.run(command, input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
 
 
+EMPTY = lambda: by("cpio", "-o", "-H", "newc", "--quiet")(b"")  # noqa: E731
+
 PACKERS = {
     "cpio": lambda data: data, "gz": gzip.compress, "xz": lambda data: lzma.compress(data, check=lzma.CHECK_CRC32),
     "zst": by("zstd", "-c"), "lz4": by("lz4", "-l", "-c"),
     # As distributions do: an archive, then a packed one.
-    "two": lambda data: by("cpio", "-o", "-H", "newc", "--quiet")(b"") + bytes(512) + gzip.compress(data),
+    "two": lambda data: EMPTY() + bytes(512) + gzip.compress(data),
+    # What has no end of its own, and is followed by zeros and by another.
+    "padded-zst": lambda data: by("zstd", "-qc")(EMPTY()) + bytes(4) + by("zstd", "-qc")(data) + bytes(508),
+    "padded-lz4": lambda data: by("lz4", "-l", "-c")(EMPTY()) + bytes(8) + by("lz4", "-l", "-c")(data) + bytes(512),
 }
 
 
