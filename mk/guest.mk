@@ -8,8 +8,12 @@
 # NAME is an image of the catalogue (a folder under guest/images/), or a guest of the user's own
 # (PROGRAM=..., OCI=..., LINUX_INITRAMFS_...=...). `make guest help` explains the variables.
 
-# For the shell, whatever is in it.
-quote = '$(subst ','\'',$(1))'
+# For the shell, whatever is in it. A new line would end the recipe's line.
+define newline
+
+
+endef
+quote = '$(subst $(newline), ,$(subst ','\'',$(1)))'
 
 # The one sentence, by itself on a line, and the end.
 fault = $(shell printf '%s\n' $(call quote,havoc: $(1)) >&2)$(error no guest)
@@ -40,7 +44,7 @@ guest-args = $(call quote,--caller=$(HAVOC_CALLER)) $(foreach v,$(GUEST_VARS),$(
 # What @VAR@ in a template may stand for: any make variable. Those of the command line and the
 # environment get there by themselves.
 guest-template-vars = $(foreach v,$(filter-out $(GUEST_VARS),$(shell tools/guest variables $(guest-args))),$(if \
-	$(filter file,$(origin $(v))),$(call quote,$(v)=$($(v)))))
+	$(filter file override default,$(firstword $(origin $(v)))),$(call quote,$(v)=$($(v)))))
 
 GUEST        := $(BUILD)/guest
 GUEST_BIN    := $(GUEST)/.bin

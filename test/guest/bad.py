@@ -83,6 +83,7 @@ ROWS = [
     ("name-of-catalogue", refuse(r"the name tiny, which is one of the catalogue.*GUEST_NAME=my-tiny", "PROGRAM={}/tiny.c", files=[("tiny.c", "")])),
     ("name", refuse(r"GUEST_NAME=a/b: use letters", "GUEST_NAME=a/b")),
     ("name-long", refuse(r"GUEST_NAME=a{110}: .*at most 100", "GUEST_NAME=" + "a" * 300)),
+    ("init-of-image", refuse(r"LINUX_INIT=/bin/x: the image tiny has an /init of its own", "LINUX_INIT=/bin/x")),
     ("embed", refuse(r"LINUX_EMBED=yes: give 1 .* or 0", "LINUX_EMBED=yes")),
     ("compression", refuse(r"KERNEL_COMPRESSION=ZIP: choose one of GZIP ", "KERNEL_COMPRESSION=zip")),
     ("version", refuse(r"LINUX_VERSION=newest: give it as", "LINUX_VERSION=newest")),

@@ -19,20 +19,20 @@ from ways import check, says
 
 def kernel_variables(w):
     """LINUX_CONFIG_IN with @VAR@ from guest.mk, KERNEL_COMPRESSION, LINUX_EMBED, LINUX_CMDLINE: one kernel for all."""
-    w.write("project/a name.config", '# A fragment; @THIS@ is a comment.\nCONFIG_DEFAULT_HOSTNAME="@GUEST_HOST@"\nCONFIG_SIGNALFD=y\n')
+    w.write("project/a name.config", '# A fragment; @THIS@ is a comment.\nCONFIG_DEFAULT_HOSTNAME="@GUEST_HOST@@BASE2@"\nCONFIG_SIGNALFD=y\n')
     w.write("project/last.config", "# CONFIG_SIGNALFD is not set\n")
     w.write("project/prog.c", says("inside"))
-    w.write("project/guest.mk", "PROGRAM = prog.c\nLINUX_CONFIG_IN = 'a name.config' last.config\nBASE = templ\nGUEST_HOST = $(BASE)ated\n")
+    w.write("project/guest.mk", "PROGRAM = prog.c   # with blanks before this\noverride BASE2 = ated\nLINUX_CONFIG_IN = 'a name.config' last.config\nBASE = templ\nGUEST_HOST = $(BASE)\n")
     w.make("GUEST_DIR=" + os.path.join(w.folder, "project"), "KERNEL_COMPRESSION=gzip", "LINUX_EMBED=1",
-           env={"LINUX_CMDLINE": "console=ttyS0 panic=-1 reboot=t marker=17"})
+           env={"LINUX_CMDLINE": "console=ttyS0 panic=-1 reboot=t marker=17\nlast"})
     with open(w.out("prog", "config")) as f:
         config = f.read()
     for line in ('CONFIG_DEFAULT_HOSTNAME="templated"', "# CONFIG_SIGNALFD is not set", "CONFIG_KERNEL_GZIP=y"):
         check(line in config.split("\n"), "not in the kernel's configuration: " + line)
     check(os.path.getsize(w.out("prog", "initramfs.cpio.gz")) == 0, "there is an initramfs beside the one inside")
-    w.boot("prog", "Command line: .*marker=17", "^inside, on templated$")
+    w.boot("prog", "Command line: .*marker=17 last", "^inside, on templated$")
     w.boot("prog", "^inside, on templated$", kernel="vmlinux")
-    w.boot_havoc("prog", "Command line: .*marker=17", "^inside, on templated\r?$")
+    w.boot_havoc("prog", "Command line: .*marker=17 last", "^inside, on templated\r?$")
     # A change of userspace is in the kernel, and nothing else changes.
     w.write("project/prog.c", says("changed"))
     w.make("GUEST_DIR=" + os.path.join(w.folder, "project"), "KERNEL_COMPRESSION=gzip", "LINUX_EMBED=1")

@@ -69,6 +69,8 @@ class Guest:
         """What goes into the initramfs."""
         get = self.inputs.get
         if not (self.custom and self.inputs.ways()):
+            if get("LINUX_INIT"):
+                raise Fault(f"LINUX_INIT={get('LINUX_INIT')}: the image {self.image} has an /init of its own: LINUX_INIT goes with LINUX_INITRAMFS_ROOT or OCI")
             tree = catalogue.tree(self.image, self.inputs.values, self.build)
             check_program(tree, self.rdinit(), f"the image {self.image}")
             return tree

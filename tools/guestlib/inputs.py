@@ -35,7 +35,8 @@ PATHS = WAYS + ("LINUX_CONFIG_IN", "LINUX_SRC")
 class Inputs:
     def __init__(self, values, bases):
         """`values`: NAME -> text; `bases`: NAME -> the folders that a relative path is tried against."""
-        self.values = {name: value for name, value in values.items() if value}
+        # What stands before a comment in guest.mk is part of the value for make, and nobody means it.
+        self.values = {name: value.strip() if name in VARIABLES else value for name, value in values.items() if value}
         self.bases = bases
 
     def get(self, name, default=""):
