@@ -12,9 +12,15 @@ SHELL := /bin/sh
 
 include mk/names.mk
 
-# Where the user called make, which with `make -C` is not here. (A shell on the way would forget it.)
+# Where the user called make, which with `make -C` is not here. (A shell on the way would forget it, and PWD may be
+# anything if who called us is no shell.)
 ifeq ($(if $(HAVOC_CALLER),$(MAKELEVEL),0),0)
-export HAVOC_CALLER := $(PWD)
+export HAVOC_CALLER := $(CURDIR)
+ifneq ($(PWD),$(CURDIR))
+ifeq ($(shell tr '\0' '\n' </proc/$$PPID/cmdline 2>/dev/null | grep -cE '^(-[A-Za-z]*C|--dir)'),1)
+HAVOC_CALLER := $(PWD)
+endif
+endif
 endif
 
 ifneq ($(words $(BUILD))$(findstring :,$(BUILD)),$(if $(BUILD),1,0))

@@ -22,7 +22,7 @@ fault = $(shell printf '%s\n' $(call quote,havoc: $(1)) >&2)$(error no guest)
 empty     :=
 space     := $(empty) $(empty)
 ifneq ($(GUEST_DIR),)
-GUEST_HOME := $(shell for d in $(call quote,$(GUEST_DIR)) $(call quote,$(or $(HAVOC_CALLER),.))/$(call quote,$(GUEST_DIR)); do \
+GUEST_HOME := $(shell for d in $(if $(filter /%,$(firstword $(GUEST_DIR))),,$(call quote,$(or $(HAVOC_CALLER),.))/)$(call quote,$(GUEST_DIR)) $(call quote,$(GUEST_DIR)); do \
 	[ ! -f "$$d/guest.mk" ] || { printf '%s' "$$d"; break; }; done)
 ifeq ($(GUEST_HOME),)
 $(call fault,GUEST_DIR=$(GUEST_DIR): there is no guest.mk in it)

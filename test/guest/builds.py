@@ -2,6 +2,7 @@
 """What `make guest` does beside the way in: the kernel's variables, the catalogue, the ISO, what is built again and what is
 not. `kernel-variables` and `two-at-once` change a few objects of the tiny kernel; none needs another one."""
 import fcntl
+import gzip
 import hashlib
 import json
 import os
@@ -42,6 +43,28 @@ def kernel_variables(w):
 def pvh(w):
     w.make("PROGRAM=" + w.write("p.c", says("by PVH")))
     w.boot("p", "^by PVH, on havoc$", kernel="vmlinux")
+
+
+def called_elsewhere(w):
+    """Relative paths are relative to where make -C was called, also where the clone has files of these names; without -C what
+    PWD says is nothing."""
+    for name, text in (("clone/p.c", "the clone"), ("project/p.c", "the project")):
+        w.write(name, says(text))
+    for name in ("Makefile", "mk", "tools", "guest"):
+        w.run("cp", "-r", name, os.path.join(w.folder, "clone"))
+    clone, project = os.path.join(w.folder, "clone"), os.path.join(w.folder, "project")
+    make = ["make", "--no-print-directory"]
+
+    def made(text):
+        with gzip.open(os.path.join(clone, "build/guest/p/initramfs.cpio.gz")) as f:
+            check(text in f.read(), "it is not made of the file of " + text.decode())
+    w.run(*make, "-C", clone, "guest", "PROGRAM=p.c", cwd=project, env={**w.clean(), "PWD": project})
+    made(b"the project")
+    w.run(*make, "guest", "PROGRAM=p.c", cwd=clone, env={**w.clean(), "PWD": project})
+    made(b"the clone")
+    w.write("project/guest.mk", "PROGRAM = p.c\n")
+    w.run(*make, "-sC../clone", "guest", "GUEST_DIR=.", cwd=project, env={**w.clean(), "PWD": project})
+    made(b"the project")
 
 
 def images(w):
@@ -202,7 +225,7 @@ def help_text(w):
 
 CASES = [
     ("iso", iso, 60, True), ("kernel-variables", kernel_variables, 120), ("two-at-once", two_at_once, 90),
-    ("pvh", pvh, 10), ("images", images, 15), ("new-image", new_image, 10),
+    ("pvh", pvh, 10), ("images", images, 15), ("new-image", new_image, 10), ("called-elsewhere", called_elsewhere, 10),
     ("unchanged", unchanged, 15), ("mistakes", mistakes, 10), ("manifest", manifest, 10), ("goals", goals), ("try-values", try_values),
     ("help", help_text),
 ]

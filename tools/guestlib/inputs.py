@@ -50,7 +50,7 @@ class Inputs:
 
     def absent(self, name, text, kind="file"):
         """The sentence for a path that is not there: a relative one was looked for where the user called make."""
-        base = "" if os.path.isabs(os.path.expanduser(text)) else f" in {(self.bases.get(name) or [os.getcwd()])[-1]}"
+        base = "" if os.path.isabs(os.path.expanduser(text)) else f" in {(self.bases.get(name) or [os.getcwd()])[0]}"
         return f"{name}={text}: there is no such {kind}{base}"
 
     def need(self, name, kind="file"):
