@@ -4,6 +4,7 @@ and what to do. Each row makes one mistake and names the sentence."""
 import gzip
 import lzma
 import os
+import struct
 import subprocess
 
 from harness.core import Failure, Skip
@@ -64,6 +65,10 @@ def config(pattern, text, *words):
     return refuse(pattern, "LINUX_CONFIG_IN={}/my fragment.config", *words, files=[("my fragment.config", text)])
 
 
+# As patchelf leaves a program: the interpreter's name stands far behind.
+FAR_INTERPRETER = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0) + \
+    struct.pack("<IIQQQQQQ", 3, 4, 9000, 0, 0, 9, 9, 1) + bytes(9000)
+
 ELF_LIST = "nod /dev/console 0600 0 0 c 5 1\n\nfile /init %s 0755 0 0\n"
 
 MAKEFILE = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 0\n"
@@ -112,6 +117,7 @@ ROWS = [
     ("program-script", refuse(r"is a script: it needs /bin/sh beside it", "PROGRAM={}/p", files=[("p", "#!/bin/sh\n")])),
     ("program-text", refuse(r"is neither a C file \(\.c\) nor an ELF program", "PROGRAM={}/p", files=[("p", "hello\n")])),
     ("program-dynamic", refuse(r"is dynamically linked \(it needs /lib64/ld-linux-x86-64\.so\.2\): link it with -static", "PROGRAM={}/p", more=dynamic("p"))),
+    ("program-patched", refuse(r"is dynamically linked \(it needs an interpreter\)", "PROGRAM={}/p", files=[("p", FAR_INTERPRETER)])),
     ("program-32-bit", refuse(r"is a 32-bit program", "PROGRAM={}/p", files=[("p", b"\x7fELF\1\1\1" + bytes(99))])),
     ("program-other-cpu", refuse(r"is a program for another kind of CPU", "PROGRAM={}/p", files=[("p", b"\x7fELF\2\1\1" + bytes(9) + b"\2\0\xb7\0" + bytes(99))])),
 

@@ -95,7 +95,7 @@ def provide(path, folder):
         raise Fault(f"PROGRAM={path} is neither a C file (.c) nor an ELF program")
     if kind.wrong:
         raise Fault(f"PROGRAM={path} is {kind.wrong}: the guest runs 64-bit x86 programs")
-    if kind.interpreter:
-        raise Fault(f"PROGRAM={path} is dynamically linked (it needs {kind.interpreter}): link it with -static, give its C file, or put "
+    if kind.dynamic:
+        raise Fault(f"PROGRAM={path} is dynamically linked (it needs {kind.interpreter or 'an interpreter'}): link it with -static, give its C file, or put "
                     "it with its libraries in a folder as LINUX_INITRAMFS_ROOT")
     return path
