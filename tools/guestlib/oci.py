@@ -119,6 +119,9 @@ def unpack(what, build):
     with Lock(build, os.path.join(".locks", ".oci"), None):
         if not os.path.isfile(os.path.join(done, "process.json")):
             os.makedirs(os.path.dirname(done), exist_ok=True)
+            for left in os.listdir(os.path.dirname(done)):
+                if left.startswith("unpack."):  # of one that was killed
+                    shutil.rmtree(os.path.join(os.path.dirname(done), left), ignore_errors=True)
             with tempfile.TemporaryDirectory(prefix="unpack.", dir=os.path.dirname(done), ignore_cleanup_errors=True) as folder:
                 unpack_into(folder, what, ocisource.name_of(path, folder, tag), done + ".log")
                 os.rename(os.path.join(folder, "bundle"), done)
