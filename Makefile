@@ -12,19 +12,45 @@ SHELL := /bin/sh
 
 include mk/names.mk
 
-# Where the user called make, which with `make -C` is not here. (A shell on the way would forget it.)
+# Where the user called make, which with `make -C` is not here. (A shell on the way would forget it, and PWD may be
+# anything if who called us is no shell.)
 ifeq ($(if $(HAVOC_CALLER),$(MAKELEVEL),0),0)
-export HAVOC_CALLER := $(PWD)
+export HAVOC_CALLER := $(CURDIR)
+ifneq ($(PWD),$(CURDIR))
+ifeq ($(shell tr '\0' '\n' </proc/$$PPID/cmdline 2>/dev/null | grep -cE '^(-[A-Za-z]*C|--dir)'),1)
+HAVOC_CALLER := $(PWD)
+endif
+endif
 endif
 
-# Goals that write the build folder are made by a make that has it for itself; `run` and the like
-# take it for their builds only, and not while a guest runs.
+ifneq ($(words $(BUILD))$(findstring :,$(BUILD)),$(if $(BUILD),1,0))
+$(shell echo 'havoc: BUILD: make cannot build in a folder whose name has spaces or colons: give another' >&2)$(error no build)
+endif
+
+# Several goals are made one after the other, each by a make of its own: with -j they would get in each
+# other's way (`make -j clean all`, `make -j guest iso`). `make guest help` is one goal in two words.
+ifeq ($(words $(MAKECMDGOALS))$(filter guest,$(MAKECMDGOALS))$(filter help,$(MAKECMDGOALS)),2guesthelp)
+else ifneq ($(word 2,$(MAKECMDGOALS)),)
+IN_TURN := $(MAKECMDGOALS)
+endif
+
+# Goals that write the build folder are made by a make that has it for itself. These are no such, or they
+# take it for their builds only, and not while a guest or a test runs.
 ONE_MAKE = +@tools/one-make '$(or $(BUILD),build)' $(MAKE)
-ifeq ($(HAVOC_LOCKED)$(filter run try usb guest guest-help test%,$(MAKECMDGOALS)),)
-LOCKING := $(filter all iso clean guest-% guests% build-%,$(or $(MAKECMDGOALS),all))
+UNLOCKED := run try usb guest guest-help test test-% check check-% unit fuzz micro boot bench bench-guest profile \
+	setup doctor help help-all
+ifeq ($(HAVOC_LOCKED)$(IN_TURN),)
+LOCKING := $(filter-out $(UNLOCKED),$(or $(MAKECMDGOALS),all)) $(filter check-layers,$(MAKECMDGOALS))
 endif
 
-ifneq ($(LOCKING),)
+ifneq ($(IN_TURN),)
+
+.PHONY: in-turn $(IN_TURN)
+$(sort $(IN_TURN)): in-turn ; @:
+in-turn:
+	+@status=0; for goal in $(IN_TURN); do $(MAKE) "$$goal" || { status=$$?; $(if $(findstring k,$(firstword -$(MAKEFLAGS))),,break;) }; done; exit $$status
+
+else ifneq ($(strip $(LOCKING)),)
 
 .PHONY: locked $(MAKECMDGOALS)
 $(or $(MAKECMDGOALS),all): locked ; @:
@@ -85,6 +111,7 @@ clean: ## remove build/ (the cache of built kernels stays: see `make doctor`)
 
 try: ## boot the guest straight in QEMU, without the hypervisor: whose fault is it?
 	@tools/setup try $(if $(OCI),oci)
+	@tools/try --check --mem '$(MEM)' --cpus '$(CPUS)'
 	$(ONE_MAKE) guest-files
 	@tools/try --mem '$(MEM)' --cpus '$(CPUS)' '$(GUEST_OUT)'
 

@@ -4,6 +4,9 @@
 
 # Where everything is built. Nothing is ever written elsewhere in the tree. No spaces.
 BUILD ?= build
+ifeq ($(BUILD),)
+override BUILD := build
+endif
 
 # What `make run` starts (see tools/run); the guest is in mk/guest.mk.
 BACKEND  ?= auto

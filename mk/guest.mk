@@ -8,8 +8,12 @@
 # NAME is an image of the catalogue (a folder under guest/images/), or a guest of the user's own
 # (PROGRAM=..., OCI=..., LINUX_INITRAMFS_...=...). `make guest help` explains the variables.
 
-# For the shell, whatever is in it.
-quote = '$(subst ','\'',$(1))'
+# For the shell, whatever is in it. A new line would end the recipe's line.
+define newline
+
+
+endef
+quote = '$(subst $(newline), ,$(subst ','\'',$(1)))'
 
 # The one sentence, by itself on a line, and the end.
 fault = $(shell printf '%s\n' $(call quote,havoc: $(1)) >&2)$(error no guest)
@@ -18,7 +22,7 @@ fault = $(shell printf '%s\n' $(call quote,havoc: $(1)) >&2)$(error no guest)
 empty     :=
 space     := $(empty) $(empty)
 ifneq ($(GUEST_DIR),)
-GUEST_HOME := $(shell for d in $(call quote,$(GUEST_DIR)) $(call quote,$(or $(HAVOC_CALLER),.))/$(call quote,$(GUEST_DIR)); do \
+GUEST_HOME := $(shell for d in $(if $(filter /%,$(firstword $(GUEST_DIR))),,$(call quote,$(or $(HAVOC_CALLER),.))/)$(call quote,$(GUEST_DIR)) $(call quote,$(GUEST_DIR)); do \
 	[ ! -f "$$d/guest.mk" ] || { printf '%s' "$$d"; break; }; done)
 ifeq ($(GUEST_HOME),)
 $(call fault,GUEST_DIR=$(GUEST_DIR): there is no guest.mk in it)
@@ -40,10 +44,10 @@ guest-args = $(call quote,--caller=$(HAVOC_CALLER)) $(foreach v,$(GUEST_VARS),$(
 # What @VAR@ in a template may stand for: any make variable. Those of the command line and the
 # environment get there by themselves.
 guest-template-vars = $(foreach v,$(filter-out $(GUEST_VARS),$(shell tools/guest variables $(guest-args))),$(if \
-	$(filter file,$(origin $(v))),$(call quote,$(v)=$($(v)))))
+	$(filter file override default,$(firstword $(origin $(v)))),$(call quote,$(v)=$($(v)))))
 
 GUEST        := $(BUILD)/guest
-GUEST_BIN    := $(GUEST)/bin
+GUEST_BIN    := $(GUEST)/.bin
 GUEST_PARTS  := bzImage vmlinux initramfs.cpio.gz config cmdline options manifest.json
 GUEST_IMAGES := $(sort $(patsubst guest/images/%/initramfs.list,%,$(wildcard guest/images/*/initramfs.list)))
 
@@ -86,8 +90,8 @@ $(error no guest)
 endif
 NO_IMAGE := $(firstword $(filter-out $(GUEST_IMAGES) $(patsubst $(GUEST)/%/.inputs,%,$(wildcard $(GUEST)/*/.inputs)),$(IMAGE)))
 ifneq ($(NO_IMAGE),)
-$(call fault,IMAGE=$(NO_IMAGE): there is no such image; there are: $(GUEST_IMAGES) $(filter-out $(GUEST_IMAGES),$(patsubst \
-	$(GUEST)/%/.inputs,%,$(wildcard $(GUEST)/*/.inputs))) (and to make one of your own: make guest help))
+$(call fault,IMAGE=$(NO_IMAGE): there is no such image; there are: $(strip $(GUEST_IMAGES) $(filter-out $(GUEST_IMAGES),$(patsubst \
+	$(GUEST)/%/.inputs,%,$(wildcard $(GUEST)/*/.inputs)))) (and to make one of your own: make guest help))
 endif
 endif
 ifneq ($(filter iso run try usb,$(GOALS)),)

@@ -152,12 +152,15 @@ build-bench: $(BUILD)/havoc-bare.elf guest-tiny $(BENCH)/initramfs.cpio.gz $(BEN
 
 ifneq ($(filter build-% check-% profile,$(MAKECMDGOALS)),)
 
-# $(HOST)/programs.mk: the objects of each program, and a rule for it in each build.
-$(HOST)/programs.mk: test/harness/programs.awk $(UNIT_SRC) $(FUZZ_SRC)
-	$(Q)mkdir -p $(@D)
-	$(Q)awk -v host='$(HOST)' -f $< $(UNIT_SRC) $(FUZZ_SRC) /dev/null >$@
+# $(HOST)/programs.mk: the objects of each program, and a rule for it in each build. Made again, too, when a program is gone.
+$(eval $(call text-stamp,$(HOST)/programs.list,$$(UNIT_SRC) $$(FUZZ_SRC)))
 
--include $(HOST)/programs.mk
+$(HOST)/programs.mk: test/harness/programs.awk $(HOST)/programs.list $(UNIT_SRC) $(FUZZ_SRC)
+	$(Q)mkdir -p $(@D)
+	$(Q)awk -v host='$(HOST)' -f $< $(UNIT_SRC) $(FUZZ_SRC) /dev/null >$@.tmp
+	$(Q)mv $@.tmp $@
+
+include $(HOST)/programs.mk
 
 # Three builds of the same sources. $(1): the folder, $(2): the compiler, $(3): flags
 define host-build

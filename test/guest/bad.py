@@ -4,6 +4,7 @@ and what to do. Each row makes one mistake and names the sentence."""
 import gzip
 import lzma
 import os
+import struct
 import subprocess
 
 from harness.core import Failure, Skip
@@ -25,6 +26,10 @@ def refuse(pattern, *words, files=(), more=None):
 
 def programs(*names):
     return lambda w: [static_program(w, name, "x") for name in names]
+
+
+def pipe(where):
+    return lambda w: os.mkfifo(os.path.join(w.folder, where))
 
 
 def dynamic(where):
@@ -60,6 +65,10 @@ def config(pattern, text, *words):
     return refuse(pattern, "LINUX_CONFIG_IN={}/my fragment.config", *words, files=[("my fragment.config", text)])
 
 
+# As patchelf leaves a program: the interpreter's name stands far behind.
+FAR_INTERPRETER = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0) + \
+    struct.pack("<IIQQQQQQ", 3, 4, 9000, 0, 0, 9, 9, 1) + bytes(9000)
+
 ELF_LIST = "nod /dev/console 0600 0 0 c 5 1\n\nfile /init %s 0755 0 0\n"
 
 MAKEFILE = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 0\n"
@@ -78,6 +87,8 @@ ROWS = [
     ("image", refuse(r"IMAGE=tinny: there is no such image; there are: .*\btiny\b", "IMAGE=tinny")),
     ("name-of-catalogue", refuse(r"the name tiny, which is one of the catalogue.*GUEST_NAME=my-tiny", "PROGRAM={}/tiny.c", files=[("tiny.c", "")])),
     ("name", refuse(r"GUEST_NAME=a/b: use letters", "GUEST_NAME=a/b")),
+    ("name-long", refuse(r"GUEST_NAME=a{110}: .*at most 100", "GUEST_NAME=" + "a" * 300)),
+    ("init-of-image", refuse(r"LINUX_INIT=/bin/x: the image tiny has an /init of its own", "LINUX_INIT=/bin/x")),
     ("embed", refuse(r"LINUX_EMBED=yes: give 1 .* or 0", "LINUX_EMBED=yes")),
     ("compression", refuse(r"KERNEL_COMPRESSION=ZIP: choose one of GZIP ", "KERNEL_COMPRESSION=zip")),
     ("version", refuse(r"LINUX_VERSION=newest: give it as", "LINUX_VERSION=newest")),
@@ -95,6 +106,7 @@ ROWS = [
     ("guest.mk", refuse(r"PROGRAM=no/such.c: there is no such file in {}$", "GUEST_DIR={}", files=[("guest.mk", "PROGRAM = no/such.c\n")])),
 
     ("guest-dir", refuse(r"GUEST_DIR={}/none: there is no guest\.mk in it", "GUEST_DIR={}/none")),
+    ("build-spaces", refuse("BUILD: make cannot build in a folder whose name has spaces or colons", "BUILD={}/a b")),
     ("misspelt", refuse(r"PROGRM is no variable of Havoc's: did you mean PROGRAM\?", "PROGRM=hello.c", "LINUX_EMBED=yes")),
     ("relative", refuse(r"PROGRAM=none/p\.c: there is no such file in %s$" % os.getcwd(), "PROGRAM=none/p.c")),
 
@@ -105,8 +117,13 @@ ROWS = [
     ("program-script", refuse(r"is a script: it needs /bin/sh beside it", "PROGRAM={}/p", files=[("p", "#!/bin/sh\n")])),
     ("program-text", refuse(r"is neither a C file \(\.c\) nor an ELF program", "PROGRAM={}/p", files=[("p", "hello\n")])),
     ("program-dynamic", refuse(r"is dynamically linked \(it needs /lib64/ld-linux-x86-64\.so\.2\): link it with -static", "PROGRAM={}/p", more=dynamic("p"))),
+    ("program-patched", refuse(r"is dynamically linked \(it needs an interpreter\)", "PROGRAM={}/p", files=[("p", FAR_INTERPRETER)])),
     ("program-32-bit", refuse(r"is a 32-bit program", "PROGRAM={}/p", files=[("p", b"\x7fELF\1\1\1" + bytes(99))])),
     ("program-other-cpu", refuse(r"is a program for another kind of CPU", "PROGRAM={}/p", files=[("p", b"\x7fELF\2\1\1" + bytes(9) + b"\2\0\xb7\0" + bytes(99))])),
+
+    ("program-pipe", refuse(r"PROGRAM={}/pipe is a pipe or a device: give a file", "PROGRAM={}/pipe", more=pipe("pipe"))),
+    ("program-over-folder", refuse(r"PROGRAM={}/p.c: /init is a folder with /init/x in it", "PROGRAM={}/p.c", "LINUX_INITRAMFS_ROOT={}/root",
+                                   files=[("p.c", "int main(void) { return 0; }\n"), ("root/init/x", "")])),
 
     # LINUX_INITRAMFS_ROOT
     ("root-missing", refuse(r"LINUX_INITRAMFS_ROOT={}/none: there is no such folder", "LINUX_INITRAMFS_ROOT={}/none")),
@@ -120,9 +137,16 @@ ROWS = [
     ("root-dynamic", refuse(r"/init needs /lib64/ld-linux-x86-64\.so\.2, which is not in the root", "LINUX_INITRAMFS_ROOT={}/root", more=dynamic("root/init"))),
     ("root-script", refuse(r"/init needs /bin/bash, which is not in the root", "LINUX_INITRAMFS_ROOT={}/root",
                            more=lambda w: w.write("root/init", "#!/bin/bash\n", 0o755))),
-    ("root-not-executable", refuse(r"/init is no executable file.*chmod \+x", "LINUX_INITRAMFS_ROOT={}/root", files=[("root/init", "#!/bin/sh\n")])),
+    ("root-not-executable", refuse(r"/init is not marked executable.*chmod \+x", "LINUX_INITRAMFS_ROOT={}/root", files=[("root/init", "#!/bin/sh\n")])),
     ("root-dangling", refuse(r"/init links to /sbin/none, which is not there", "LINUX_INITRAMFS_ROOT={}/root",
                              more=lambda w: (os.mkdir(w.folder + "/root"), os.symlink("/sbin/none", w.folder + "/root/init")))),
+    ("root-init-folder", refuse(r"/init is a folder, so the kernel cannot start it", "LINUX_INITRAMFS_ROOT={}/root", files=[("root/init/x", "")])),
+    ("root-init-root", refuse(r"{}/root: / is a folder, so the kernel cannot start it", "LINUX_INITRAMFS_ROOT={}/root", "LINUX_INIT=/", files=[("root/x", "")])),
+    ("root-trailer", refuse(r"{}/root/TRAILER!!!: an archive cannot hold the name", "LINUX_INITRAMFS_ROOT={}/root", "LINUX_INIT=/init",
+                            files=[("root/TRAILER!!!", "")], more=programs("root/init"))),
+    ("root-dev-file", refuse(r"{}/root: its /dev is no folder", "LINUX_INITRAMFS_ROOT={}/root", files=[("root/dev", "")])),
+    ("root-dev-dangling", refuse(r"{}/root: its /dev is a link to what is not there", "LINUX_INITRAMFS_ROOT={}/root",
+                                 more=lambda w: (os.mkdir(w.folder + "/root"), os.symlink("none", w.folder + "/root/dev")))),
 
     # LINUX_INITRAMFS_IN
     ("list-missing", refuse(r"LINUX_INITRAMFS_IN={}/l: there is no such file", "LINUX_INITRAMFS_IN={}/l")),
@@ -136,12 +160,16 @@ ROWS = [
     ("list-above", refuse(r"{}/l:1: the path /\.\./etc/passwd leaves the root", "LINUX_INITRAMFS_IN={}/l", files=[("l", "dir /../etc/passwd 0755 0 0\n")])),
     ("list-twice", refuse(r"{}/l:2: /a is there already, by {}/l:1", "LINUX_INITRAMFS_IN={}/l", files=[("l", "slink /a b 0777 0 0\nslink a c 0777 0 0\n")])),
     ("list-under-file", refuse(r"{}/l:2: /l is no folder, so /l/x cannot be in it", "LINUX_INITRAMFS_IN={}/l", files=[("l", "file /l l 0644 0 0\ndir /l/x 0755 0 0\n")])),
+    ("list-over-folder", refuse(r"{}/l:2: /l is a folder with /l/x in it", "LINUX_INITRAMFS_IN={}/l", files=[("l", "file /l/x l 0644 0 0\nfile /l l 0644 0 0\n")])),
+    ("list-pipe", refuse(r"LINUX_INITRAMFS_IN={}/pipe is a pipe or a device", "LINUX_INITRAMFS_IN={}/pipe", more=pipe("pipe"))),
     ("list-dangling", refuse(r"{}/l:2: /bin links to usr/bin, which is not there \(yet\)", "LINUX_INITRAMFS_IN={}/l",
                              files=[("l", "slink /bin usr/bin 0777 0 0\nfile /bin/l l 0644 0 0\n")])),
     ("list-quote", refuse(r"{}/l:1: a quote is not closed", "LINUX_INITRAMFS_IN={}/l", files=[("l", 'dir "/a 0755 0 0\n')])),
 
     # LINUX_INITRAMFS_IMAGE
     ("image-missing", refuse(r"LINUX_INITRAMFS_IMAGE={}/none: there is no such file", "LINUX_INITRAMFS_IMAGE={}/none")),
+    ("image-pipe", refuse(r"LINUX_INITRAMFS_IMAGE={}/pipe is a pipe or a device", "LINUX_INITRAMFS_IMAGE={}/pipe", more=pipe("pipe"))),
+    ("image-folder", refuse(r"LINUX_INITRAMFS_IMAGE={} is a folder: give it as LINUX_INITRAMFS_ROOT", "LINUX_INITRAMFS_IMAGE={}")),
     ("image-empty", image("it is empty", lambda data: b"")),
     ("image-text", image("it is no cpio archive in the form newc", lambda data: b"#!/bin/sh\n")),
     ("image-cut", image(r"it is cut off at byte 1000, \d+ bytes too early", lambda data: data[:1000])),
@@ -153,10 +181,14 @@ ROWS = [
     ("image-lz4-frame", image("it is packed in lz4's newer format.*lz4 -l", by("lz4", "-c"))),
     ("image-xz-crc64", image("its xz data have a checksum that the kernel does not know.*--check=crc32", lzma.compress)),
     ("image-bzip2", image("it is packed with bzip2: pack it with gzip", by("bzip2", "-c"))),
-    ("image-zst", image("zstd cannot unpack it", lambda data: by("zstd", "-c")(data)[:-100])),
+    ("image-zst", image("its zstd data are cut off", lambda data: by("zstd", "-c")(data)[:-100])),
+    ("image-zst-damaged", image("zstd cannot unpack it", lambda data: by("zstd", "-c")(data)[:-4] + bytes(4))),
+    ("image-lz4", image("its lz4 data are cut off", lambda data: by("lz4", "-l", "-c")(data)[:-100])),
+    ("image-lz4-followed", image("its lz4 data are cut off, or followed by something else without four zero bytes", lambda data: by("lz4", "-l", "-c")(data) + gzip.compress(data))),
 
     # LINUX_CONFIG_IN
     ("config-missing", refuse(r"LINUX_CONFIG_IN={}/none: there is no such file", "LINUX_CONFIG_IN={}/none")),
+    ("config-folder", refuse(r"LINUX_CONFIG_IN={} is a folder: give a kernel configuration", "LINUX_CONFIG_IN={}")),
     ("config-var", config(r"my fragment\.config:2: @OWN_NAME@ has no value: give one, for example make guest OWN_NAME=", '\nCONFIG_DEFAULT_HOSTNAME="@OWN_NAME@"\n')),
     ("config-unterminated", config(r"my fragment\.config:1: @HOST has no second @", 'CONFIG_DEFAULT_HOSTNAME="@HOST"\n')),
     ("config-line", config(r"my fragment\.config:2: this is neither CONFIG_NAME=value", "CONFIG_SMP=y\nSMP = y\n")),
@@ -167,6 +199,7 @@ ROWS = [
 
     # OCI
     ("oci-missing", refuse(r"OCI={}/none: there is no such file or folder", "OCI={}/none")),
+    ("oci-pipe", refuse(r"OCI={}/pipe is a pipe or a device", "OCI={}/pipe", more=pipe("pipe"))),
     ("oci-folder", refuse(r"OCI={}/root: this folder is no OCI image layout", "OCI={}/root", files=[("root/x", "")])),
     ("oci-text", refuse(r"OCI={}/f: this is no archive that `docker save` writes", "OCI={}/f", files=[("f", "text")])),
     ("oci-tags", refuse(r"there are 2 images in it: say which, for example OCI={}/image:a", "OCI={}/image",
@@ -200,6 +233,34 @@ def on_small_disk(w, folder, *words, env=None):
     if probe.returncode:
         raise Skip("no mount namespace here: " + probe.stderr.decode().strip())
     return w.call(*words, env=env, prefix=("unshare", "-rm", "sh", "-c", script, folder))
+
+
+def unreadable(w):
+    """What the user may not read is named; root, who may read all, is somebody else here."""
+    w.write("p.c", "int main(void) { return 0; }\n", 0)
+    w.write("file", "x", 0)
+    w.write("root/secret", "x", 0)
+    static_program(w, "root/init", "x")
+    w.write("closed/p.c")
+    prefix = ()
+    if os.getuid() == 0:
+        w.run("chown", "-R", "65534", w.folder)
+        prefix = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        if subprocess.run([*prefix, "test", "-w", w.folder, "-a", "-r", "Makefile"], check=False).returncode:
+            raise Skip("the folders above are closed to others than root")
+    os.chmod(os.path.join(w.folder, "closed"), 0)
+    try:
+        for words, sentence in ((["PROGRAM={}/p.c"], "cannot read PROGRAM={}/p.c: Permission denied"),
+                                (["PROGRAM={}/closed/p.c"], "cannot read PROGRAM={}/closed/p.c: Permission denied"),
+                                (["LINUX_INITRAMFS_ROOT={}/root"], "cannot read {}/root/secret: Permission denied"),
+                                (["LINUX_INITRAMFS_IN={}/file"], "cannot read LINUX_INITRAMFS_IN={}/file: Permission denied"),
+                                (["LINUX_INITRAMFS_IMAGE={}/file"], "cannot read LINUX_INITRAMFS_IMAGE={}/file: Permission denied"),
+                                (["LINUX_CONFIG_IN={}/file"], "cannot read the configuration {}/file: Permission denied"),
+                                (["OCI={}/file"], "cannot read OCI={}/file: Permission denied"),
+                                (["BUILD={}/closed/build"], "cannot write to {}/closed/build: set BUILD")):
+            w.refused(sentence.replace("{}", w.folder), *(word.replace("{}", w.folder) for word in words), prefix=prefix)
+    finally:
+        os.chmod(os.path.join(w.folder, "closed"), 0o700)
 
 
 def full_cache(w):
@@ -266,4 +327,4 @@ def interrupted_download(w):
 
 
 CASES = [("bad/" + name, function) for name, function in ROWS] + [
-    ("no-space/cache", full_cache), ("no-space/build", full_build, 10), ("interrupted-download", interrupted_download)]
+    ("unreadable", unreadable), ("no-space/cache", full_cache), ("no-space/build", full_build, 10), ("interrupted-download", interrupted_download)]

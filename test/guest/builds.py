@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: MIT
 """What `make guest` does beside the way in: the kernel's variables, the catalogue, the ISO, what is built again and what is
 not. `kernel-variables` and `two-at-once` change a few objects of the tiny kernel; none needs another one."""
+import fcntl
+import gzip
 import hashlib
 import json
 import os
 import shutil
+import subprocess
 import threading
+import time
 
+from harness import core
 from harness.core import Failure
 from harness.emulator import Machine, Running
 
@@ -15,20 +20,20 @@ from ways import check, says
 
 def kernel_variables(w):
     """LINUX_CONFIG_IN with @VAR@ from guest.mk, KERNEL_COMPRESSION, LINUX_EMBED, LINUX_CMDLINE: one kernel for all."""
-    w.write("project/a name.config", '# A fragment; @THIS@ is a comment.\nCONFIG_DEFAULT_HOSTNAME="@GUEST_HOST@"\nCONFIG_SIGNALFD=y\n')
+    w.write("project/a name.config", '# A fragment; @THIS@ is a comment.\nCONFIG_DEFAULT_HOSTNAME="@GUEST_HOST@@BASE2@"\nCONFIG_SIGNALFD=y\n')
     w.write("project/last.config", "# CONFIG_SIGNALFD is not set\n")
     w.write("project/prog.c", says("inside"))
-    w.write("project/guest.mk", "PROGRAM = prog.c\nLINUX_CONFIG_IN = 'a name.config' last.config\nBASE = templ\nGUEST_HOST = $(BASE)ated\n")
+    w.write("project/guest.mk", "PROGRAM = prog.c   # with blanks before this\noverride BASE2 = ated\nLINUX_CONFIG_IN = 'a name.config' last.config\nBASE = templ\nGUEST_HOST = $(BASE)\n")
     w.make("GUEST_DIR=" + os.path.join(w.folder, "project"), "KERNEL_COMPRESSION=gzip", "LINUX_EMBED=1",
-           env={"LINUX_CMDLINE": "console=ttyS0 panic=-1 reboot=t marker=17"})
+           env={"LINUX_CMDLINE": "console=ttyS0 panic=-1 reboot=t marker=17\nlast"})
     with open(w.out("prog", "config")) as f:
         config = f.read()
     for line in ('CONFIG_DEFAULT_HOSTNAME="templated"', "# CONFIG_SIGNALFD is not set", "CONFIG_KERNEL_GZIP=y"):
         check(line in config.split("\n"), "not in the kernel's configuration: " + line)
     check(os.path.getsize(w.out("prog", "initramfs.cpio.gz")) == 0, "there is an initramfs beside the one inside")
-    w.boot("prog", "Command line: .*marker=17", "^inside, on templated$")
+    w.boot("prog", "Command line: .*marker=17 last", "^inside, on templated$")
     w.boot("prog", "^inside, on templated$", kernel="vmlinux")
-    w.boot_havoc("prog", "Command line: .*marker=17", "^inside, on templated\r?$")
+    w.boot_havoc("prog", "Command line: .*marker=17 last", "^inside, on templated\r?$")
     # A change of userspace is in the kernel, and nothing else changes.
     w.write("project/prog.c", says("changed"))
     w.make("GUEST_DIR=" + os.path.join(w.folder, "project"), "KERNEL_COMPRESSION=gzip", "LINUX_EMBED=1")
@@ -38,6 +43,28 @@ def kernel_variables(w):
 def pvh(w):
     w.make("PROGRAM=" + w.write("p.c", says("by PVH")))
     w.boot("p", "^by PVH, on havoc$", kernel="vmlinux")
+
+
+def called_elsewhere(w):
+    """Relative paths are relative to where make -C was called, also where the clone has files of these names; without -C what
+    PWD says is nothing."""
+    for name, text in (("clone/p.c", "the clone"), ("project/p.c", "the project")):
+        w.write(name, says(text))
+    for name in ("Makefile", "mk", "tools", "guest"):
+        w.run("cp", "-r", name, os.path.join(w.folder, "clone"))
+    clone, project = os.path.join(w.folder, "clone"), os.path.join(w.folder, "project")
+    make = ["make", "--no-print-directory"]
+
+    def made(text):
+        with gzip.open(os.path.join(clone, "build/guest/p/initramfs.cpio.gz")) as f:
+            check(text in f.read(), "it is not made of the file of " + text.decode())
+    w.run(*make, "-C", clone, "guest", "PROGRAM=p.c", cwd=project, env={**w.clean(), "PWD": project})
+    made(b"the project")
+    w.run(*make, "guest", "PROGRAM=p.c", cwd=clone, env={**w.clean(), "PWD": project})
+    made(b"the clone")
+    w.write("project/guest.mk", "PROGRAM = p.c\n")
+    w.run(*make, "-sC../clone", "guest", "GUEST_DIR=.", cwd=project, env={**w.clean(), "PWD": project})
+    made(b"the project")
 
 
 def images(w):
@@ -156,6 +183,37 @@ def two_at_once(w):
     check(len(results) == 2, "one of the builds did not end")
 
 
+def goals(w):
+    """Several goals of one call come one after the other, also with -j; each waits for another make in its build folder."""
+    product = os.path.join(w.build, "gen/dsdt.S")
+    make = ["make", "--no-print-directory", "-j4", "BUILD=" + w.build]
+    w.run(*make, "clean", product, "clean", product, env=w.clean())
+    check(os.path.exists(product), "clean and what came after it were made at once")
+    w.run(*make, "clean", env=w.clean())
+    os.makedirs(w.build)
+    with open(os.path.join(w.build, ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with open(w.log, "ab") as out:
+            child = core.children.start([*make, product], stdout=out, stderr=out, stdin=subprocess.DEVNULL, env={**os.environ, **w.clean()})
+        deadline = time.monotonic() + 60 * w.env.scale
+        while "another make is at work in %s/: waiting for it" % w.build not in w.said():
+            check(child.poll() is None and time.monotonic() < deadline, "a file is made in spite of the lock")
+            time.sleep(0.1)
+        check(not os.path.exists(product), "it was not waited for")
+    check(child.wait(60 * w.env.scale) == 0 and os.path.exists(product), "it did not go on")
+    core.children.stop(child)
+
+
+def try_values(w):
+    """Before anything is made."""
+    for word, sentence in (("MEM=abc", "MEM=abc: give a number with M or G"), ("MEM=1M", "from 32M"), ("CPUS=0", "CPUS=0: give a number from 1 to 64"),
+                           ("CPUS=two", "CPUS=two: give")):
+        before = len(w.said()) if os.path.exists(w.log) else 0
+        status = core.command(["make", "--no-print-directory", "try", "BUILD=" + w.build, word], w.log, 60 * w.env.scale, env=w.clean())
+        check(status not in (0, None) and sentence in w.said(before), word + " is not refused")
+        check(not os.path.exists(os.path.join(w.build, "guest")), "something was made before " + word + " was refused")
+
+
 def help_text(w):
     text = w.make("help", "LINUX_CMDLINE=quiet marker", env={"KERNEL_COMPRESSION": "XZ"})
     for name in ("IMAGE", "PROGRAM", "LINUX_INITRAMFS_ROOT", "LINUX_INITRAMFS_IN", "LINUX_INITRAMFS_IMAGE", "LINUX_CONFIG_IN", "LINUX_SRC",
@@ -167,6 +225,7 @@ def help_text(w):
 
 CASES = [
     ("iso", iso, 60, True), ("kernel-variables", kernel_variables, 120), ("two-at-once", two_at_once, 90),
-    ("pvh", pvh, 10), ("images", images, 15), ("new-image", new_image, 10),
-    ("unchanged", unchanged, 15), ("mistakes", mistakes, 10), ("manifest", manifest, 10), ("help", help_text),
+    ("pvh", pvh, 10), ("images", images, 15), ("new-image", new_image, 10), ("called-elsewhere", called_elsewhere, 10),
+    ("unchanged", unchanged, 15), ("mistakes", mistakes, 10), ("manifest", manifest, 10), ("goals", goals), ("try-values", try_values),
+    ("help", help_text),
 ]

@@ -60,11 +60,11 @@ def entries(path):
 # ---- PROGRAM ----
 
 def program_c(w):
-    source = w.write("my programs/say it's me.c", says("a C file"))
+    source = w.write("my programs/say it's me #1.c", says("a C file"))
     text = w.make("PROGRAM=" + source)
-    check("build/guest/say-it-s-me" in text, "the result's name is not said")
-    w.boot("say-it-s-me", "^a C file, on havoc$")
-    w.boot_havoc("say-it-s-me", "^a C file, on havoc\r?$")
+    check("build/guest/say-it-s-me-1" in text, "the result's name is not said")
+    w.boot("say-it-s-me-1", "^a C file, on havoc$")
+    w.boot_havoc("say-it-s-me-1", "^a C file, on havoc\r?$")
 
 
 def program_static(w):
@@ -97,6 +97,42 @@ def root_init(w):
         static_program(w, "my root/bin/" + name, "program " + name)
     w.make("LINUX_INITRAMFS_ROOT=" + os.path.join(w.folder, "my root"), "LINUX_INIT=bin/two", "GUEST_NAME=chosen")
     w.boot("chosen", "^program two, on havoc$")
+
+
+def root_program(w):
+    """PROGRAM is /init in the root that is given, also where that has one; the rest of the root is there."""
+    static_program(w, "root/init", "the root's own")
+    w.write("root/etc/motd", "of the root\n")
+    w.make("LINUX_INITRAMFS_ROOT=" + os.path.join(w.folder, "root"), "PROGRAM=" + w.write("p.c", r"""#include <stdio.h>
+#include <unistd.h>
+int main(void)
+{
+	char line[99] = "nothing";
+	FILE *f = fopen("/etc/motd", "r");
+
+	if (f)
+		fgets(line, sizeof(line), f);
+	printf("motd: %s\n", line);
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+"""), "GUEST_NAME=both")
+    w.boot("both", "^motd: of the root$")
+
+
+def root_unpacked(w):
+    """Who unpacks an archive without being root has plain files for devices: the console is one all the same. A mount point
+    that is a link stays one."""
+    static_program(w, "root/init", "on a console")
+    w.write("root/dev/console")
+    w.write("root/dev/null")
+    os.symlink("/run/tmp", os.path.join(w.folder, "root/tmp"))
+    w.make("LINUX_INITRAMFS_ROOT=" + os.path.join(w.folder, "root"), "GUEST_NAME=oci")
+    found = entries(w.out("oci", "initramfs.cpio.gz"))
+    check(found["dev/console"]["device"] == (5, 1) and found["dev/null"]["device"] == (1, 3), "there are files in the place of devices")
+    check(found["tmp"]["data"] == b"/run/tmp", "the link /tmp is gone")
+    w.boot("oci", "^on a console, on havoc$")
 
 
 def root_kept(w):
@@ -190,17 +226,23 @@ def by(*command):
     return lambda data: subprocess.run(command, input=data, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout
 
 
+EMPTY = lambda: by("cpio", "-o", "-H", "newc", "--quiet")(b"")  # noqa: E731
+
 PACKERS = {
     "cpio": lambda data: data, "gz": gzip.compress, "xz": lambda data: lzma.compress(data, check=lzma.CHECK_CRC32),
     "zst": by("zstd", "-c"), "lz4": by("lz4", "-l", "-c"),
     # As distributions do: an archive, then a packed one.
-    "two": lambda data: by("cpio", "-o", "-H", "newc", "--quiet")(b"") + bytes(512) + gzip.compress(data),
+    "two": lambda data: EMPTY() + bytes(512) + gzip.compress(data),
+    # What has no end of its own, and is followed by zeros and by another.
+    "padded-zst": lambda data: by("zstd", "-qc")(EMPTY()) + bytes(4) + by("zstd", "-qc")(data) + bytes(508),
+    "padded-lz4": lambda data: by("lz4", "-l", "-c")(EMPTY()) + bytes(8) + by("lz4", "-l", "-c")(data) + bytes(512),
 }
 
 
 CASES = [
     ("program-c", program_c, 20), ("program-static", program_static, 10), ("program-headers", program_linux_headers, 10),
-    ("root-classic", root_classic, 20), ("root-init", root_init, 10), ("root-kept", root_kept),
+    ("root-classic", root_classic, 20), ("root-init", root_init, 10), ("root-kept", root_kept), ("root-program", root_program, 10),
+    ("root-unpacked", root_unpacked, 10),
     ("list", list_in, 10), ("list-over-root", list_over_root, 10),
     *(("image-" + name, ready_image(pack), 15) for name, pack in PACKERS.items()),
 ]

@@ -7,7 +7,8 @@ function flush_program(    kind, name, builds, n, i, j, b, list, obj, count, par
 	if (file == "")
 		return
 	if (!seen) {
-		printf "$(error %s: no SOURCES comment: name there what it links, or nothing)\n", file
+		print "havoc: " file ": no SOURCES comment: name there what it links, or nothing" >"/dev/stderr"
+		faults++
 		return
 	}
 	kind = file ~ /fuzz_[^\/]*$/ ? "fuzz" : "unit"
@@ -71,4 +72,5 @@ inside {
 
 END {
 	flush_program()
+	exit faults ? 1 : 0
 }

@@ -111,7 +111,7 @@ static void mistakes(void **state)
 	says("[vm a]\nimage = x\naffinity = 3-1\n", "affinity = 3-1 is not possible");
 	says("[vm a]\nimage = x\naffinity = 64\n", "affinity = 64 is not possible");
 	says("[vm a]\nimage = x\non-reboot = hold\n",
-	     "on-reboot = hold is not possible: the value is restart, stop");
+	     "on-reboot = hold is not possible: the value is restart or stop");
 	says("[vm a]\nimage = x\nweight = 7\nweight = 8\n",
 	     "4: weight was given already, in line 3: leave one of the two");
 	says("[vm a]\nimage = x\nmemory = 1\nmemory = 1G\n",

@@ -222,7 +222,7 @@ static void test_mistakes(void **state)
 	assert_int_equal(parse("=5"), 1);
 	assert_int_equal(parse("on-error=explode"), 1);
 	assert_string_equal(
-		said, "on-error=explode is not possible: the value is halt, reboot, poweroff\n");
+		said, "on-error=explode is not possible: the value is halt, reboot or poweroff\n");
 	assert_int_equal(c.on_error, END_HALT);
 	assert_int_equal(parse("MEM=1G Loglevel=info a b c"), 5);
 	/* Nobody listens: still counted. */

@@ -69,6 +69,8 @@ class Guest:
         """What goes into the initramfs."""
         get = self.inputs.get
         if not (self.custom and self.inputs.ways()):
+            if get("LINUX_INIT"):
+                raise Fault(f"LINUX_INIT={get('LINUX_INIT')}: the image {self.image} has an /init of its own: LINUX_INIT goes with LINUX_INITRAMFS_ROOT or OCI")
             tree = catalogue.tree(self.image, self.inputs.values, self.build)
             check_program(tree, self.rdinit(), f"the image {self.image}")
             return tree
@@ -87,13 +89,13 @@ class Guest:
             root.add_directory(what)
             tree = overlay(tree, root)
         if get("PROGRAM"):
-            path = program.provide(self.inputs.path("PROGRAM"), os.path.join(self.build, "bin"))
+            path = program.provide(self.inputs.path("PROGRAM"), os.path.join(self.build, ".bin"))
             what = get("LINUX_INITRAMFS_ROOT") and what or f"PROGRAM={self.inputs.path('PROGRAM')}"
-            tree.add("init", Entry(stat.S_IFREG | 0o755, source=os.path.realpath(path)))
+            tree.add("init", Entry(stat.S_IFREG | 0o755, source=os.path.realpath(path), where="PROGRAM=" + self.inputs.path("PROGRAM")))
         if get("LINUX_INITRAMFS_IN"):
             tree = overlay(tree, self.list_tree())
         if self.inputs.ways() != ["LINUX_INITRAMFS_IN"]:
-            add_mount_points(tree)
+            add_mount_points(tree, what)
         if self.rdinit() != "init":
             check_program(tree, self.rdinit(), what)
         elif get("OCI"):

@@ -56,7 +56,7 @@ def fragments(name):
 
 
 def busybox(build):
-    path = os.path.join(build, "bin", "busybox")
+    path = os.path.join(build, ".bin", "busybox")
     if not os.path.isfile(path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         if subprocess.run([os.path.join(TOOLS, "guest-busybox"), path + f".{os.getpid()}"], check=False).returncode:
@@ -68,13 +68,13 @@ def busybox(build):
 def list_values(path, own, build):
     """Values for a list's @BIN@ and @BUSYBOX@, with what they stand for made. `own`: the folder of its own programs."""
     text = read_text(path, "list")
-    found = {"BIN": os.path.join(build, "bin"), "IMAGE": own}
+    found = {"BIN": os.path.join(build, ".bin"), "IMAGE": own}
     for name in sorted(set(re.findall(r"@BIN@/([\w.+-]+)", text))):
         places = [os.path.join(where, name + ".c") for where in (own, os.path.join(ROOT, "guest"))]
         source = next((place for place in places if os.path.isfile(place)), None)
         if source is None:
             raise Fault(f"{path}: @BIN@/{name}: there is neither {places[0]} nor {places[1]}")
-        program.compile_c(source, os.path.join(build, "bin", name), ours=source.startswith(ROOT + "/"))
+        program.compile_c(source, os.path.join(build, ".bin", name), ours=source.startswith(ROOT + "/"))
     if "@BUSYBOX@" in text:
         found["BUSYBOX"] = busybox(build)
     return found

@@ -54,7 +54,9 @@ def size_of(entry):
 def blocks(tree):
     """The archive, piece by piece."""
     groups = {}
-    for _, entry in tree.ordered():
+    for path, entry in tree.ordered():
+        if path == TRAILER:
+            raise Fault(f"{entry.where}: an archive cannot hold the name {TRAILER}, which marks its end: rename it")
         if entry.group is not None and stat.S_ISREG(entry.mode):
             groups.setdefault(entry.group, [0, 0, 0])[0] += 1
     total = count = 0
@@ -136,4 +138,4 @@ def read_names(data, at, names):
             return at
         if ".." in name.split("/"):
             raise Broken(f"its entry {name} leaves the root")
-        names[name.lstrip("./") or "."] = mode
+        names["/".join(part for part in name.split("/") if part not in ("", ".")) or "."] = mode

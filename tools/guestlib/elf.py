@@ -14,6 +14,7 @@ class Kind:
     interpreter: str = ""  # what it needs besides itself
     shared: bool = False  # ET_DYN without an interpreter: a library, or a static PIE
     wrong: str = ""  # why it is no program for this machine
+    dynamic: bool = False  # it has an interpreter, also where its name stands too far behind to be known
 
 
 def kind_of(data):
@@ -32,15 +33,16 @@ def kind_of(data):
         return Kind("elf", wrong="an object file, not a program: link it")
     phoff, = struct.unpack_from("<Q", data, 32)
     size, count = struct.unpack_from("<HH", data, 54)
-    interpreter = ""
+    interpreter, dynamic = "", False
     for at in range(phoff, phoff + size * count, size or 1):
         if size < 56 or at + size > len(data):
             break
         if struct.unpack_from("<I", data, at)[0] == PT_INTERP:
+            dynamic = True
             offset, = struct.unpack_from("<Q", data, at + 8)
             length, = struct.unpack_from("<Q", data, at + 32)
             interpreter = data[offset:offset + length].split(b"\0")[0].decode("utf-8", "surrogateescape")
-    return Kind("elf", interpreter, shared=e_type == 3 and not interpreter)
+    return Kind("elf", interpreter, shared=e_type == 3 and not dynamic, dynamic=dynamic)
 
 
 def kind_of_file(path):

@@ -36,18 +36,47 @@ def unpack_xz(data):
     return out, engine.unused_data
 
 
-def unpack_by(program):
+def end_of_zstd(data):
+    """Where the first frame ends (RFC 8878, "Zstandard Frames")."""
+    descriptor = data[4] if len(data) > 4 else 0
+    single, checksum = descriptor & 0x20, descriptor & 4
+    at = 5 + (0 if single else 1) + (0, 1, 2, 4)[descriptor & 3] + ((1 if single else 0), 2, 4, 8)[descriptor >> 6]
+    last = False
+    while not last:
+        header = int.from_bytes(data[at:at + 3], "little")
+        last, kind, size = header & 1, header >> 1 & 3, header >> 3
+        at += 3 + (1 if kind == 1 else size)
+        if at > len(data):
+            raise cpio.Broken("its zstd data are cut off")
+    return at + (4 if checksum else 0)
+
+
+def end_of_lz4(data):
+    """Where the blocks of the older format end: at one of length 0, as the kernel has it (lib/decompress_unlz4.c)."""
+    at = 4
+    while at + 4 <= len(data):
+        size = int.from_bytes(data[at:at + 4], "little")
+        if not size:
+            break
+        at += 4 if data[at:at + 4] == LZ4 else 4 + size
+    if at > len(data):
+        raise cpio.Broken("its lz4 data are cut off, or followed by something else without four zero bytes between")
+    return at
+
+
+def unpack_by(program, end_of):
     def unpack(data):
         if not shutil.which(program):
             raise Fault(f"{program} is not installed, and this initramfs is packed with it (run: tools/setup formats)")
-        result = subprocess.run([program, "-dc"], input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        end = end_of(data)
+        result = subprocess.run([program, "-dc"], input=data[:end], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         if result.returncode:
             raise cpio.Broken(f"{program} cannot unpack it: {result.stderr.decode(errors='replace').strip()}")
-        return result.stdout, b""
+        return result.stdout, data[end:]
     return unpack
 
 
-FORMATS = {GZIP: unpack_gzip, XZ: unpack_xz, ZSTD: unpack_by("zstd"), LZ4: unpack_by("lz4")}
+FORMATS = {GZIP: unpack_gzip, XZ: unpack_xz, ZSTD: unpack_by("zstd", end_of_zstd), LZ4: unpack_by("lz4", end_of_lz4)}
 
 
 def read(data, names, packed=False):
@@ -89,7 +118,7 @@ def check(path, cmdline):
         read(data, names)
     except cpio.Broken as e:
         raise Fault(f"LINUX_INITRAMFS_IMAGE={path}: {e}") from e
-    init = next((word[7:] for word in cmdline.split() if word.startswith("rdinit=")), "/init").lstrip("/")
+    init = ([word[7:] for word in cmdline.split() if word.startswith("rdinit=")] or ["/init"])[-1].lstrip("/")
     if init not in names and not any(word.startswith("root=") for word in cmdline.split()):
         raise Fault(f"LINUX_INITRAMFS_IMAGE={path}: there is no /{init} in it: the kernel would find nothing to start "
                     f"(name another program with rdinit= in LINUX_CMDLINE)")

@@ -35,7 +35,8 @@ PATHS = WAYS + ("LINUX_CONFIG_IN", "LINUX_SRC")
 class Inputs:
     def __init__(self, values, bases):
         """`values`: NAME -> text; `bases`: NAME -> the folders that a relative path is tried against."""
-        self.values = {name: value for name, value in values.items() if value}
+        # What stands before a comment in guest.mk is part of the value for make, and nobody means it.
+        self.values = {name: value.strip() if name in VARIABLES else value for name, value in values.items() if value}
         self.bases = bases
 
     def get(self, name, default=""):
@@ -49,13 +50,20 @@ class Inputs:
 
     def absent(self, name, text, kind="file"):
         """The sentence for a path that is not there: a relative one was looked for where the user called make."""
-        base = "" if os.path.isabs(os.path.expanduser(text)) else f" in {(self.bases.get(name) or [os.getcwd()])[-1]}"
+        base = "" if os.path.isabs(os.path.expanduser(text)) else f" in {(self.bases.get(name) or [os.getcwd()])[0]}"
         return f"{name}={text}: there is no such {kind}{base}"
 
     def need(self, name, kind="file"):
-        """Says so if what a variable names is not there."""
-        if self.get(name) and not os.path.lexists(self.path(name)):
-            raise Fault(self.absent(name, self.get(name), kind))
+        """Says so if what a variable names is not there, or cannot be read."""
+        try:
+            os.stat(self.path(name) or ".")
+            if kind == "file" and os.path.isfile(self.path(name)):
+                with open(self.path(name), "rb"):
+                    pass
+        except (FileNotFoundError, NotADirectoryError) as e:
+            raise Fault(self.absent(name, self.get(name), kind)) from e
+        except OSError as e:
+            raise Fault(f"cannot read {name}={self.get(name)}: {e.strerror}") from e
 
     def path(self, name):
         return self.place(name, self.get(name)) if self.get(name) else ""
@@ -75,17 +83,26 @@ class Inputs:
         for name, kind in (("PROGRAM", "file"), ("LINUX_INITRAMFS_ROOT", "folder"), ("LINUX_INITRAMFS_IN", "file"),
                            ("LINUX_INITRAMFS_IMAGE", "file"), ("LINUX_SRC", "folder")):
             # A ready initramfs wins over these two: they are not looked at.
-            if not (self.get("LINUX_INITRAMFS_IMAGE") and name in ("LINUX_INITRAMFS_ROOT", "LINUX_INITRAMFS_IN")):
-                self.need(name, kind)
+            if self.get("LINUX_INITRAMFS_IMAGE") and name in ("LINUX_INITRAMFS_ROOT", "LINUX_INITRAMFS_IN"):
+                continue
+            self.need(name, kind)
+            if kind == "file" and os.path.exists(self.path(name)) and not os.path.isfile(self.path(name)):
+                raise Fault(f"{name}={self.get(name)} is " + ("a folder: give it as LINUX_INITRAMFS_ROOT, or name a file"
+                                                              if os.path.isdir(self.path(name)) else "a pipe or a device: give a file"))
         if self.get("OCI") and not os.path.exists(self.oci_file()):
             raise Fault(self.absent("OCI", self.get("OCI"), "file or folder")
                         + " (a docker image is saved by: docker save -o image.tar NAME)")
+        if self.get("OCI") and not os.path.isfile(self.oci_file()) and not os.path.isdir(self.oci_file()):
+            raise Fault(f"OCI={self.get('OCI')} is a pipe or a device: give an archive of `docker save` or a folder")
         if self.get("OCI") and self.get("PROGRAM"):
             raise Fault("OCI and PROGRAM both say what /init is: give one of them")
         paths = self.paths("LINUX_CONFIG_IN")
-        if any(not os.path.isfile(path) for path in paths):
-            words = shlex.split(self.get("LINUX_CONFIG_IN"))
-            raise Fault(next(self.absent("LINUX_CONFIG_IN", word) for word, path in zip(words, paths) if not os.path.isfile(path)))
+        words = shlex.split(self.get("LINUX_CONFIG_IN")) if len(paths) > 1 else [self.get("LINUX_CONFIG_IN")]
+        for word, path in zip(words, paths):
+            if not os.path.exists(path):
+                raise Fault(self.absent("LINUX_CONFIG_IN", word))
+            if not os.path.isfile(path):
+                raise Fault(f"LINUX_CONFIG_IN={word} is {'a folder' if os.path.isdir(path) else 'a pipe or a device'}: give a kernel configuration")
 
     def ways(self):
         return [name for name in WAYS if self.get(name)]
@@ -120,8 +137,8 @@ def name_of(inputs, catalogue):
     """The name of a guest of one's own: GUEST_NAME, or that of what is given."""
     name = inputs.get("GUEST_NAME")
     if name:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
-            raise Fault(f"GUEST_NAME={name}: use letters, digits and . _ + - only")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", name):
+            raise Fault(f"GUEST_NAME={name[:110]}: use letters, digits and . _ + - only, the first a letter or digit, and at most 100")
     else:
         way = next(way for way in ("LINUX_INITRAMFS_IMAGE", "OCI", "PROGRAM", "LINUX_INITRAMFS_ROOT", "LINUX_INITRAMFS_IN")
                    if inputs.get(way))
@@ -130,7 +147,7 @@ def name_of(inputs, catalogue):
             text = text.split(":")[0]
         if way != "LINUX_INITRAMFS_ROOT":
             text = re.sub(r"(\.(c|cpio|gz|xz|zst|lz4|img|list|in|tar|tgz|oci))+$", "", text)
-        name = re.sub(r"[^A-Za-z0-9._+-]+", "-", text).strip("-.") or "guest"
+        name = re.sub(r"[^A-Za-z0-9._+-]+", "-", text).strip("-._+")[:100] or "guest"
     if name in catalogue:
         raise Fault(f"a guest of your own cannot have the name {name}, which is one of the catalogue: give it another, for example "
                     f"GUEST_NAME=my-{name}")

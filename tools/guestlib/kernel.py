@@ -96,7 +96,8 @@ class Builder:
              "LOCALVERSION=", *arguments], env=environment, close_fds=False, check=False).returncode
         if status:
             with open(log, errors="replace") as file:
-                if "No space left on device" in file.read():
+                # On a full disk the log may have no room for it either.
+                if "No space left on device" in file.read() or shutil.disk_usage(self.cache).free < 1 << 20:
                     raise Fault(f"no space left on the disk for {what.split(' ')[0]} the guest kernel: a build needs 1 GB in {self.cache}; "
                                 "free some, or set XDG_CACHE_HOME to a folder elsewhere")
             raise Fault(f"{what} failed, the log is {log}; if something from outside stopped it, try again: it resumes")

@@ -98,7 +98,7 @@ def read(path, values):
     for where, words in lines(path):
         kind, words = words[0], [expand(word, values, where) for word in words[1:]]
         if kind not in FORMS:
-            raise Fault(f"{where}: {kind} is no kind of line: choose from {' '.join(FORMS)}")
+            raise Fault(f"{where}: {kind[:40]} is no kind of line: choose from {' '.join(FORMS)}")
         form, least, most = FORMS[kind]
         if len(words) < least or most and len(words) > most:
             raise Fault(f"{where}: a line of this kind is: {kind} {form}")

@@ -17,7 +17,7 @@ import tarfile
 import tempfile
 import zlib
 
-from guestlib import program
+from guestlib import ocisource, program
 from guestlib.common import ROOT, TOOLS, Fault, read_text, sha256_file
 from guestlib.lock import Lock
 from guestlib.tree import Entry, Tree, check_program, directory
@@ -34,76 +34,14 @@ def run(what, doing, log, *command):
     # Its own failure is told below, in one sentence.
     if subprocess.run([os.path.join(TOOLS, "progress"), doing, log, *command], env={**os.environ, "PROGRESS_QUIET": "1"}, check=False).returncode:
         lines = [line for line in read_text(log).strip().split("\n") if line]
+        if any("no image found in" in line for line in lines):
+            raise Fault(f"OCI={what}: there is no image for linux/amd64 in it")
+        lines = [line.lstrip("\u2a2f ") for line in lines]  # umoci's sign for a failure
         message = re.search(r'msg="(.*)"', "; ".join(lines[-2:]))
         raise Fault(f"OCI={what}: {command[0]} cannot read it: {(message.group(1) if message else '; '.join(lines[-2:]))[:400]} (log: {log})")
 
 
-# ---- Which kind it is ---------------------------------------------------------------------------------------
-
-def layout_tags(path):
-    try:
-        index = json.loads(read_text(os.path.join(path, "index.json")))
-        return [m.get("annotations", {}).get("org.opencontainers.image.ref.name") for m in index["manifests"]]
-    except (ValueError, KeyError, AttributeError) as e:
-        raise Fault(f"OCI={path}: its index.json is damaged") from e
-
-
-def split(what):
-    """(path, tag) of PATH, PATH:TAG or PATH:NAME:TAG."""
-    for end in [len(what)] + [i for i in range(len(what) - 1, 0, -1) if what[i] == ":"]:
-        if os.path.exists(what[:end]):
-            return what[:end], what[end + 1:]
-    raise Fault(f"OCI={what}: there is no such file or folder (a docker image is saved by: docker save -o image.tar NAME)")
-
-
-def members(path):
-    """Of a tar file, packed or not. It may end where its last member does, without what fills the block up and the two
-    blocks of zeros: `umoci insert` writes layers so, and what unpacks them takes them."""
-    with tarfile.open(path) as archive:
-        last = None
-        try:
-            for member in archive:
-                yield member
-                last = member
-        except tarfile.ReadError:
-            if last is None or not ends_with(archive.fileobj, last):
-                raise
-
-
-def ends_with(file, member):
-    """Whether a file ends between the end of a member's data and the end of its last block."""
-    if not member.isreg() or member.issparse():
-        return False
-    file.seek(member.offset_data + member.size - 1)
-    return 1 <= len(file.read(512)) <= 512 - (member.size - 1) % 512
-
-
-def transport(what):
-    """(skopeo's transport, path, tag)."""
-    path, tag = split(what)
-    if os.path.isdir(path):
-        if not os.path.isfile(os.path.join(path, "index.json")):
-            raise Fault(f"OCI={path}: this folder is no OCI image layout (it has no index.json); a plain root is given as "
-                        "LINUX_INITRAMFS_ROOT")
-        tags = layout_tags(path)
-        if not tag and len(tags) != 1:
-            raise Fault(f"OCI={path}: there are {len(tags)} images in it: say which, for example OCI={path}:{next(filter(None, tags), 'TAG')}")
-        tag = tag or tags[0] or ""
-        if tag and tag not in tags:
-            raise Fault(f"OCI={path}:{tag}: there is no such tag; there are: {' '.join(t for t in tags if t) or 'none'}")
-        return "oci", path, tag
-    try:
-        names = {os.path.normpath(member.name) for member in members(path)}
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as e:
-        raise Fault(f"OCI={path}: this is no archive that `docker save` writes, or it is damaged") from e
-    # `docker save` writes both files today, other tools only index.json.
-    if "manifest.json" in names:
-        return "docker-archive", path, tag
-    if "index.json" in names:
-        return "oci-archive", path, tag
-    raise Fault(f"OCI={path}: this archive holds no image (neither manifest.json nor index.json); a plain root is unpacked and given as "
-                "LINUX_INITRAMFS_ROOT")
-
+# ---- Looked at ---------------------------------------------------------------------------------------------------
 
 def blob(layout, descriptor):
     return os.path.join(layout, "blobs", *descriptor["digest"].split(":"))
@@ -119,10 +57,12 @@ def check_layers(layout, what):
     """No layer may name a path outside the root. (umoci would keep it inside; but such an image is not what it seems.)"""
     for layer in manifest_of(layout)["layers"]:
         try:
-            for member in members(blob(layout, layer)):
-                names = [member.name] + ([member.linkname] if member.islnk() else [])
-                if any(".." in name.split("/") for name in names):
-                    raise Fault(f"OCI={what}: a layer has the path {member.name}, which leaves the root: the image is refused")
+            with tarfile.open(blob(layout, layer)) as archive:
+                for member in ocisource.members(archive):
+                    names = [member.name] + ([member.linkname] if member.islnk() else [])
+                    # ".wh.NAME" takes NAME of the layers below away.
+                    if any(".." in name.split("/") for name in names) or os.path.basename(member.name) in (".wh.", ".wh..", ".wh..."):
+                        raise Fault(f"OCI={what}: a layer has the path {member.name}, which leaves the root: the image is refused")
         except (tarfile.TarError, OSError, EOFError, zlib.error) as e:
             raise Fault(f"OCI={what}: the layer {layer['digest'][:19]} cannot be read: {e}") from e
 
@@ -162,30 +102,36 @@ def owner(path):
     return found[1], found[2]
 
 
-def identity(kind, path, tag):
-    text = sha256_file(path if kind != "oci" else os.path.join(path, "index.json"))
-    return hashlib.sha256(f"1 {kind} {tag} {text}".encode()).hexdigest()[:16]
+def identity(path, tag):
+    text = sha256_file(os.path.join(path, "index.json") if os.path.isdir(path) else path)
+    return hashlib.sha256(f"2 {tag} {text}".encode()).hexdigest()[:16]
 
 
 def unpack(what, build):
     """The folder with rootfs/ and process.json; kept, since an image does not change."""
-    kind, path, tag = transport(what)
-    done = os.path.join(build, "oci", identity(kind, path, tag))
-    with Lock(build, os.path.join(".locks", "oci"), None):
+    path, tag = ocisource.split(what)
+    if os.path.isdir(path) and not os.path.isfile(os.path.join(path, "index.json")):
+        raise Fault(f"OCI={path}: this folder is no OCI image layout (it has no index.json); a plain root is given as LINUX_INITRAMFS_ROOT")
+    try:
+        done = os.path.join(build, ".oci", identity(path, tag))
+    except PermissionError as e:
+        raise Fault(f"cannot read OCI={path}: {e.strerror}") from e
+    with Lock(build, os.path.join(".locks", ".oci"), None):
         if not os.path.isfile(os.path.join(done, "process.json")):
             os.makedirs(os.path.dirname(done), exist_ok=True)
+            for left in os.listdir(os.path.dirname(done)):
+                if left.startswith("unpack."):  # of one that was killed
+                    shutil.rmtree(os.path.join(os.path.dirname(done), left), ignore_errors=True)
             with tempfile.TemporaryDirectory(prefix="unpack.", dir=os.path.dirname(done), ignore_cleanup_errors=True) as folder:
-                unpack_into(folder, what, f"{kind}:{folder}/source" + (f":{tag}" if tag else ""), path, done + ".log")
+                unpack_into(folder, what, ocisource.name_of(path, folder, tag), done + ".log")
                 os.rename(os.path.join(folder, "bundle"), done)
     return done
 
 
-def unpack_into(folder, what, name, path, log):
-    # A link, because skopeo takes a path's colons for its own.
-    os.symlink(os.path.abspath(path), os.path.join(folder, "source"))
+def unpack_into(folder, what, name, log):
     layout, bundle = os.path.join(folder, "layout"), os.path.join(folder, "bundle")
     run(what, "reading the container image", log, "skopeo", "--insecure-policy", "--override-os", "linux", "--override-arch", "amd64",
-        "copy", "--quiet", name, f"oci:{layout}:image")
+        "copy", "--quiet", "--dest-compress-format", "gzip", name, f"oci:{layout}:image")  # umoci knows no zstd
     check_layers(layout, what)
     run(what, "unpacking the container image", log, "umoci", "unpack", "--rootless", "--image", f"{layout}:image", bundle)
     make_readable(os.path.join(bundle, "rootfs"))
@@ -247,7 +193,7 @@ def add_init(root, process, build, what, instead=""):
     records += [("cwd", process.get("cwd") or "/"), ("uid", user.get("uid", 0)), ("gid", user.get("gid", 0))]
     records += [("group", number) for number in user.get("additionalGids", [])]
     text = "".join(f"{key}={value}\0" for key, value in records)
-    ours = program.compile_c(os.path.join(ROOT, "guest", "init.c"), os.path.join(build, "bin", "init"), ours=True)
+    ours = program.compile_c(os.path.join(ROOT, "guest", "init.c"), os.path.join(build, ".bin", "init"), ours=True)
     root.add(".havoc", directory(0o755))
     root.add(RUN_FILE, Entry(stat.S_IFREG | 0o444, data=text.encode("utf-8", "surrogateescape")))
     root.add(".havoc/init", Entry(stat.S_IFREG | 0o755, source=ours))

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Programs for guests: compiled from C against musl, static (18 KB for hello; glibc's is 760 KB), or given ready.
 
-A result stands under build/guest/bin with a note of what it was made from, and is made again only if that changed.
+A result stands under build/guest/.bin with a note of what it was made from, and is made again only if that changed.
 """
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -46,10 +47,12 @@ def is_current(out, command):
 
 
 def dependencies(path):
-    """The files that a depfile of gcc names."""
-    with open(path) as file:
-        text = file.read().replace("\\\n", " ").split(": ", 1)[1]
-    return sorted({word.replace("\0", " ") for word in text.replace("\\ ", "\0").split()})
+    """The files that a depfile of gcc names, for the target "x". # and spaces have a backslash before them, and those that stand
+    before a space are doubled; $ is $$."""
+    with open(path, errors="surrogateescape") as file:
+        words = re.findall(r"(?:(?:\\\\)*\\[ \t]|\\#|\S)+", file.read().replace("\\\n", " ").split(":", 1)[1])
+    return sorted({re.sub(r"((?:\\\\)*)\\([ \t])", lambda m: m.group(1)[::2] + m.group(2), word).replace("\\#", "#").replace("$$", "$")
+                   for word in words})
 
 
 def compile_c(source, out, ours=False):
@@ -60,7 +63,8 @@ def compile_c(source, out, ours=False):
     os.makedirs(os.path.dirname(out), exist_ok=True)
     temporary = f"{out}.{os.getpid()}"
     try:
-        result = subprocess.run(command + ["-MMD", "-MF", temporary + ".d", "-o", temporary, source],
+        identity(command)  # says so if there is no such compiler
+        result = subprocess.run(command + ["-MMD", "-MT", "x", "-MF", temporary + ".d", "-o", temporary, source],
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         text = result.stdout.decode(errors="replace").strip()
         if result.returncode:
@@ -71,8 +75,6 @@ def compile_c(source, out, ours=False):
         os.replace(temporary, out)
         with open(out + ".json", "w") as file:
             json.dump(note, file)
-    except FileNotFoundError as e:
-        raise Fault(f"{command[0]} is not installed (run: tools/setup guest)") from e
     finally:
         for left in (temporary, temporary + ".d"):
             if os.path.exists(left):
@@ -82,10 +84,6 @@ def compile_c(source, out, ours=False):
 
 def provide(path, folder):
     """PROGRAM: the file that becomes /init."""
-    if not os.path.exists(path):
-        raise Fault(f"PROGRAM={path}: there is no such file")
-    if os.path.isdir(path):
-        raise Fault(f"PROGRAM={path} is a folder: give it as LINUX_INITRAMFS_ROOT, or name a file")
     if path.endswith(".c"):
         name = os.path.basename(path)[:-2] + "-" + hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
         return compile_c(path, os.path.join(folder, name))
@@ -97,7 +95,7 @@ def provide(path, folder):
         raise Fault(f"PROGRAM={path} is neither a C file (.c) nor an ELF program")
     if kind.wrong:
         raise Fault(f"PROGRAM={path} is {kind.wrong}: the guest runs 64-bit x86 programs")
-    if kind.interpreter:
-        raise Fault(f"PROGRAM={path} is dynamically linked (it needs {kind.interpreter}): link it with -static, give its C file, or put "
+    if kind.dynamic:
+        raise Fault(f"PROGRAM={path} is dynamically linked (it needs {kind.interpreter or 'an interpreter'}): link it with -static, give its C file, or put "
                     "it with its libraries in a folder as LINUX_INITRAMFS_ROOT")
     return path

@@ -59,7 +59,13 @@ class Tree:
                 at, old = target, self.entries.get(target, directory())
             if not stat.S_ISDIR(old.mode):
                 raise Fault(f"{entry.where or path}: /{at} is no folder, so /{path} cannot be in it")
-        self.entries[f"{at}/{name}".lstrip("/")] = entry
+        here = f"{at}/{name}".lstrip("/")
+        old = self.entries.get(here)
+        if old and stat.S_ISDIR(old.mode) and not stat.S_ISDIR(entry.mode):
+            inside = next((other for other in self.entries if other.startswith(here + "/")), None)
+            if inside:
+                raise Fault(f"{entry.where or path}: /{here} is a folder with /{inside} in it, so nothing else can take its place")
+        self.entries[here] = entry
 
     def add_missing(self, path, entry):
         if self.find(path) is None:
@@ -99,7 +105,7 @@ class Tree:
                 self.add(path, entry)
 
     def find(self, path, depth=0):
-        """The path of what `path` means inside this root, links followed, or None."""
+        """The path of what `path` means inside this root, links followed, or None. The root itself is ""."""
         at, parts = "", [part for part in path.split("/") if part not in ("", ".")]
         while parts:
             part = parts.pop(0)
@@ -119,9 +125,13 @@ class Tree:
             at = here
         return at
 
+    def at(self, path):
+        """What stands at a path that find() has found."""
+        return self.entries[path] if path else directory()
+
     def start_of(self, path):
         """The first bytes of a file."""
-        entry = self.entries[path]
+        entry = self.at(path)
         if not entry.source:
             return entry.data[:4096]
         try:
@@ -155,13 +165,19 @@ def open_source(entry):
 
 # ---- /init, and what a program expects to find ------------------------------------------------------------
 
-def add_mount_points(tree):
+def add_mount_points(tree, what):
     for path, mode in (("dev", 0o755), ("proc", 0o755), ("sys", 0o755), ("tmp", 0o1777)):
-        tree.add_missing(path, directory(mode))
+        if path not in tree.entries:  # a link is the user's, wherever it leads
+            tree.add(path, directory(mode))
     # Without a console /init's output is lost without a word.
-    if stat.S_ISDIR(tree.entries[tree.find("dev")].mode):
-        tree.add_missing("dev/console", char_device(0o600, 5, 1))
-        tree.add_missing("dev/null", char_device(0o666, 1, 3))
+    dev = tree.find("dev")
+    if dev is None or not stat.S_ISDIR(tree.at(dev).mode):
+        raise Fault(f"{what}: its /dev is {'no folder' if dev else 'a link to what is not there'}: the guest needs /dev/console in it, or its output is lost")
+    for path, device in (("dev/console", char_device(0o600, 5, 1)), ("dev/null", char_device(0o666, 1, 3))):
+        # Who unpacks an archive without being root has files in the place of devices.
+        if path in tree.entries and stat.S_ISREG(tree.entries[path].mode):
+            del tree.entries[path]
+        tree.add_missing(path, device)
 
 
 def choose_init(tree, wanted, what):
@@ -197,9 +213,12 @@ def check_program(tree, name, what):
         old = tree.entries.get(name)
         raise Fault(f"{what}: /{name} " + (f"links to {os.fsdecode(old.data)}, which is not there" if old
                                             else "is not there"))
-    entry = tree.entries[path]
+    entry = tree.at(path)
+    if not stat.S_ISREG(entry.mode):
+        raise Fault(f"{what}: /{path} is {'a folder' if stat.S_ISDIR(entry.mode) else 'no file'}, so the kernel cannot start it: give "
+                    "an executable file")
     if not is_executable(entry.mode):
-        raise Fault(f"{what}: /{path} is no executable file, so the kernel cannot start it (chmod +x)")
+        raise Fault(f"{what}: /{path} is not marked executable, so the kernel cannot start it (chmod +x)")
     kind = elf.kind_of(tree.start_of(path))
     if kind.wrong or not kind.kind:
         raise Fault(f"{what}: /{path} is {kind.wrong or 'neither an ELF program nor a #! script'}: the guest "

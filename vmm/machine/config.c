@@ -168,7 +168,7 @@ static bool set_console(struct config *c, const struct option *o, const char *va
 
 // clang-format off
 static const struct option options[] = {
-	{{"mem", "size: a number with K, M or G, at least 16M", "128M", "The guest's memory."},
+	{{"mem", "a number with K, M or G, at least 16M", "128M", "The guest's memory."},
 	 set_mem, 0, NULL},
 	{{"cpus", "1 to " MACHINE_CPUS_TEXT, "1", "How many CPUs the guest has."}, set_cpus, 0, NULL},
 	{{"cmdline", "text, in quotes if it holds spaces", "the module's, else the embedded one",
@@ -177,15 +177,15 @@ static const struct option options[] = {
 	{{"console", "com1, com2, com3, com4 or a port such as 0x3f8, each with ,speed if wanted; none", "com1,115200",
 	  "The serial port for messages and for the guest's console. The screen, where there is one, shows them too; with none it alone does."},
 	 set_console, 0, NULL},
-	{{"on-idle", "poweroff, reboot, halt", "poweroff", "What the machine does when the last guest has stopped."},
+	{{"on-idle", "poweroff, reboot or halt", "poweroff", "What the machine does when the last guest has stopped."},
 	 set_choice, offsetof(struct config, on_idle), ends},
-	{{"on-error", "halt, reboot, poweroff", "halt", "What the machine does when no guest can be started."},
+	{{"on-error", "halt, reboot or poweroff", "halt", "What the machine does when no guest can be started."},
 	 set_choice, offsetof(struct config, on_error), ends},
-	{{"hypercall.console", "on, off", "off", "Lets the guest write to the console by hypercall (docs/guest-abi.md)."},
+	{{"hypercall.console", "on or off", "off", "Lets the guest write to the console by hypercall (docs/guest-abi.md)."},
 	 set_choice, offsetof(struct config, hypercall_console), switches},
-	{{"hypercall.compat", "on, off", "off", "Takes hypercalls in the older form, a string's address in RAX and its length in RBX (docs/guest-abi.md)."},
+	{{"hypercall.compat", "on or off", "off", "Takes hypercalls in the older form, a string's address in RAX and its length in RBX (docs/guest-abi.md)."},
 	 set_choice, offsetof(struct config, hypercall_compat), switches},
-	{{"loglevel", "err, warn, info, debug", "info", "The least serious messages that are shown."},
+	{{"loglevel", "err, warn, info or debug", "info", "The least serious messages that are shown."},
 	 set_choice, offsetof(struct config, loglevel), levels},
 };
 // clang-format on
