@@ -152,6 +152,7 @@ static bool conf_guest_create(struct boot *b, struct conf_vm *v)
 
 	p.hypercall_console = v->hypercalls == CONF_HYPERCALLS_CONSOLE;
 	p.hypercall_compat = v->hypercalls == CONF_HYPERCALLS_COMPAT;
+	p.left_out = v->left_out;
 	p.weight = v->weight;
 	p.cpus = v->cpus;
 	p.affinity = v->affinity;

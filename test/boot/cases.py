@@ -256,6 +256,10 @@ CASES = [
     guests("svm-all-mistakes", MAX, "[vm a]\nimage = none\n", (Expect(r"^havoc: no guest can be started"),),
            options="on-error=poweroff", ends="poweroff"),
     guests("svm-lone", MAX, "[vm only]\nimage = tiny\n", (LINUX, HELLO)),
+    *(guests(backend + "-devices", machine(cpus=2), "[vm mute]\nimage = tiny-smp\ncmdline = console=ttyS0\ncpus = 2\nhypercalls = console\n"
+             "devices = none\n[vm late]\nimage = tiny\ncmdline = console=ttyS0\ndevices = serial\n",
+             (AnyOrder((Expect(r"^\[mute\] hello from CPU 1", times=2), Expect(r"^\[late\] hello", times=2))),),
+             images=("tiny", "tiny-smp"), never=(r"^\[mute\] \[", r"rtc_cmos")) for backend, machine in (("svm", qemu), ("vmx", bochs))),
     guests("svm-crash", qemu(cpus=2), "[vm good]\nimage = tiny\n[vm bad]\nkernel = bad\non-crash = restart\n",
            (AnyOrder((Expect(r"^havoc: guest bad was stopped: it executes from"),
                       Expect(r"^havoc: guest bad restarts \(it had crashed\), \d so far", timeout=120),

@@ -280,6 +280,33 @@ static void test_dsdt(void **state)
 	assert_true(has_bytes(d, "ACPI0007", 9));
 }
 
+/* Without a UART or an RTC the tables say so. */
+static void test_left_out(void **state)
+{
+	static const u8 there[] = {'_', 'S', 'T', 'A', 0x0a, 0x0f};
+	static const u8 hidden[] = {'_', 'S', 'T', 'A', 0x0a, 0};
+	const u8 *fadt, *d;
+
+	(void)state;
+	assert_int_equal(load_acpi(&g, &m), 0);
+	fadt = xsdt_entry(0, "FACP");
+	assert_int_equal(get(fadt, 109, 2), 5); /* legacy devices, no VGA */
+	machine_leave_out(&m, MACHINE_SERIAL);
+	assert_int_equal(load_acpi(&g, &m), 0);
+	fadt = xsdt_entry(0, "FACP");
+	d = table_at(get(fadt, 140, 8), "DSDT");
+	assert_int_equal(get(fadt, 109, 2), 4);
+	assert_int_equal(get(fadt, 108, 1), MACHINE_RTC_CENTURY);
+	assert_true(has_bytes(d, there, 6) && has_bytes(d, hidden, 6));
+	machine_leave_out(&m, MACHINE_RTC);
+	assert_int_equal(load_acpi(&g, &m), 0);
+	fadt = xsdt_entry(0, "FACP");
+	d = table_at(get(fadt, 140, 8), "DSDT");
+	assert_int_equal(get(fadt, 109, 2), 0x24); /* and no RTC */
+	assert_int_equal(get(fadt, 108, 1), 0);
+	assert_true(!has_bytes(d, there, 6) && has_bytes(d, hidden, 6));
+}
+
 static void test_refused(void **state)
 {
 	struct gmem empty;
@@ -357,6 +384,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_madt, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cpus, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dsdt, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_left_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_iasl, setup, teardown),

@@ -18,6 +18,7 @@ int havoc_config_main(int argc, char **argv);
 #undef main
 
 #include <vmm/config.h>
+#include <vmm/machine.h>
 
 static struct conf c;
 static char told[8192];
@@ -89,6 +90,18 @@ static void everything(void **state)
 	assert_true(c.vm[2].autostart && !c.vm[2].cmdline_set);
 }
 
+static void devices(void **state)
+{
+	(void)state;
+	read_conf("[vm a]\nimage = x\n[vm b]\nimage = x\ndevices = none\n[vm c]\nimage = x\n"
+		  "devices = rtc\n[vm d]\nimage = x\ndevices = rtc ,serial\n");
+	assert_string_equal(told, "");
+	assert_int_equal(c.vm[0].left_out, 0);
+	assert_int_equal(c.vm[1].left_out, MACHINE_SERIAL | MACHINE_RTC);
+	assert_int_equal(c.vm[2].left_out, MACHINE_SERIAL);
+	assert_int_equal(c.vm[3].left_out, 0);
+}
+
 static void mistakes(void **state)
 {
 	(void)state;
@@ -118,6 +131,12 @@ static void mistakes(void **state)
 	     "4: memory was given already, in line 3: leave one of the two");
 	says("[host]\non-idle = halt\n[vm b]\nimage = x\n[host]\non-idle = halt\ninput = nobody\n",
 	     "nobody");
+	says("[vm a]\nimage = x\ndevices = serial; rtc\n",
+	     "3: devices = serial; rtc is not possible: the value is serial, rtc, both");
+	says("[vm a]\nimage = x\ndevices = rtcs\n", "devices = rtcs is not possible");
+	says("[vm a]\nimage = x\ndevices = serial,\n", "devices = serial, is not possible");
+	says("[vm a]\nimage = x\ndevices =\n", "devices =  is not possible");
+	says("[vm a]\nimage = x\ndevices = none, rtc\n", "is not possible");
 	says("[vm a]\nimage = x\nautostart\n",
 	     "3: \"autostart\" is no line of this file: write key = value");
 	says("image = x\n", "1: this stands before any section");
@@ -218,11 +237,9 @@ static void document(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(everything),
-		cmocka_unit_test(mistakes),
-		cmocka_unit_test(only_one_is_broken),
-		cmocka_unit_test(limits),
-		cmocka_unit_test(names),
+		cmocka_unit_test(everything), cmocka_unit_test(devices),
+		cmocka_unit_test(mistakes),   cmocka_unit_test(only_one_is_broken),
+		cmocka_unit_test(limits),     cmocka_unit_test(names),
 		cmocka_unit_test(document),
 	};
 

@@ -55,6 +55,8 @@ void vm_devices_unlock(struct vm *vm)
 
 void vm_console_poll(struct vm *vm)
 {
+	if (!vm->machine.uart_port)
+		return;
 	vm_devices_lock(vm);
 	vuart_poll(&vm->uart);
 	vm_devices_unlock(vm);
@@ -104,7 +106,7 @@ static u32 large_pages_for(const struct vm *vm)
 	return vm->cpus == 1 ? ~0U : (u32)(BIT(1) | BIT(0));
 }
 
-static int create_memory(struct vm *vm, u64 mem, struct load_error *why)
+static int create_memory(struct vm *vm, u64 mem, u32 left_out, struct load_error *why)
 {
 	int ret = machine_describe(&vm->machine, vm->name, vm->cpus, mem);
 
@@ -118,6 +120,7 @@ static int create_memory(struct vm *vm, u64 mem, struct load_error *why)
 		      (unsigned long long)(mem >> 20), (unsigned long long)(MACHINE_MEM_MIN >> 20));
 		return ret;
 	}
+	machine_leave_out(&vm->machine, left_out);
 	ret = pt_init(&vm->npt, vm->ops->npt_format, &npt_mem,
 		      (vm->caps->large_pages & large_pages_for(vm)) | 1);
 	if (ret)
@@ -254,7 +257,7 @@ int vm_create(struct vm *vm, const struct vm_params *p, struct load_error *why)
 		      "there are %u guests already: no more are possible", HV_VMS_MAX);
 		return ret;
 	}
-	ret = create_memory(vm, p->mem, why);
+	ret = create_memory(vm, p->mem, p->left_out, why);
 	if (ret)
 		goto fail;
 	ret = cpuid_build(vm);

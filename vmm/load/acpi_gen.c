@@ -144,6 +144,7 @@ _Static_assert(sizeof(struct madt_override) == 10 && sizeof(struct madt_lapic_nm
 /* IA-PC boot architecture flags */
 #define BOOT_ARCH_LEGACY_DEVICES BIT(0) /* the UART on its usual port */
 #define BOOT_ARCH_NO_VGA         BIT(2)
+#define BOOT_ARCH_NO_RTC         BIT(5)
 
 #define RESET_PORT  0xcf9
 #define RESET_VALUE 6 /* full reset, CPU reset */
@@ -246,10 +247,11 @@ static void fadt_fill(struct acpi_fadt *f, const struct machine *m, gpa_t facs, 
 	f->x_dsdt = dsdt;
 	f->sci_int = m->sci_irq;
 	/* smi_cmd 0: there is no legacy mode, the machine is always in ACPI mode. */
-	f->century = MACHINE_RTC_CENTURY;
+	f->century = m->rtc_port ? MACHINE_RTC_CENTURY : 0;
 	f->c2_latency = 101;  /* above 100: no C2 */
 	f->c3_latency = 1001; /* above 1000: no C3 */
-	f->iapc_boot_arch = BOOT_ARCH_LEGACY_DEVICES | BOOT_ARCH_NO_VGA;
+	f->iapc_boot_arch = BOOT_ARCH_NO_VGA | (m->uart_port ? BOOT_ARCH_LEGACY_DEVICES : 0) |
+			    (m->rtc_port ? 0 : BOOT_ARCH_NO_RTC);
 	f->flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_PWR_BUTTON | FADT_NO_SLP_BUTTON |
 		   FADT_NO_FIX_RTC | FADT_TMR_32BIT | FADT_RESET_REG | FADT_HEADLESS;
 	/* No logical mode of xAPICs reaches as many as there may be. */
@@ -276,6 +278,38 @@ static void madt_fill(struct acpi_madt *t, const struct machine *m, u64 size)
 		t->lapic[i] = (struct madt_lapic){0, sizeof(t->lapic[i]), (u8)i, (u8)i,
 						  MADT_LAPIC_ENABLED};
 	header_finish(&t->h, "APIC", 5, size);
+}
+
+/*
+ * The device of this name is not there: the value behind the first _STA that follows the name becomes 0. "Name (_STA, 0x0f)" is
+ * NameOp, the name, BytePrefix and the byte: ACPI specification "AML Grammar Definition". False: the DSDT is not what it was.
+ */
+static bool dsdt_hide(u8 *dsdt, u64 size, const char *name)
+{
+	static const u8 sta[] = {0x08, '_', 'S', 'T', 'A', 0x0a, 0x0f};
+	u64 i = sizeof(struct acpi_header);
+
+	while (i + sizeof(sta) <= size && memcmp(dsdt + i, name, 4))
+		i++;
+	while (i + sizeof(sta) <= size && memcmp(dsdt + i, sta, sizeof(sta)))
+		i++;
+	if (i + sizeof(sta) > size)
+		return false;
+	dsdt[i + sizeof(sta) - 1] = 0;
+	return true;
+}
+
+static bool dsdt_fill(u8 *dsdt, u64 size, const struct machine *m)
+{
+	struct acpi_header *h = (struct acpi_header *)dsdt;
+
+	memcpy(dsdt, dsdt_aml_start, size);
+	if ((!m->uart_port && !dsdt_hide(dsdt, size, "COM1")) ||
+	    (!m->rtc_port && !dsdt_hide(dsdt, size, "RTC_")))
+		return false;
+	h->checksum = 0;
+	h->checksum = checksum(dsdt, size);
+	return true;
 }
 
 static void facs_fill(struct acpi_facs *f)
@@ -319,7 +353,8 @@ int load_acpi(struct gmem *g, const struct machine *m)
 	dsdt = area_take(&a, dsdt_size);
 	if (!dsdt) /* the last and only one whose size is not known here */
 		return -HV_ENOSPC;
-	memcpy(dsdt, dsdt_aml_start, dsdt_size);
+	if (!dsdt_fill(dsdt, dsdt_size, m))
+		return -HV_EINVAL;
 	facs_fill(facs);
 	fadt_fill(fadt, m, area_gpa(&a, facs), area_gpa(&a, dsdt));
 	madt_fill(madt, m, madt_size);

@@ -24,6 +24,7 @@ DefinitionBlock ("", "DSDT", 2, "HAVOC ", "HAVOC-PC", 1)
 		{
 			Name (_HID, EisaId ("PNP0501"))
 			Name (_UID, 1)
+			Name (_STA, 0x0f) /* acpi_gen.c clears it where there is none */
 			Name (_CRS, ResourceTemplate ()
 			{
 				IO (Decode16, MACHINE_UART_PORT, MACHINE_UART_PORT, 1, MACHINE_UART_PORTS)
@@ -34,6 +35,7 @@ DefinitionBlock ("", "DSDT", 2, "HAVOC ", "HAVOC-PC", 1)
 		Device (RTC)
 		{
 			Name (_HID, EisaId ("PNP0B00"))
+			Name (_STA, 0x0f)
 			Name (_CRS, ResourceTemplate ()
 			{
 				IO (Decode16, MACHINE_RTC_PORT, MACHINE_RTC_PORT, 1, MACHINE_RTC_PORTS)

@@ -130,6 +130,38 @@ static bool set_memory(void *section, const struct key *k, const char *value)
 	return true;
 }
 
+/* "serial, rtc": what there is besides what no guest can do without. */
+static bool set_devices(void *section, unused const struct key *k, const char *value)
+{
+	static const struct choice devices[] = {
+		{"serial", MACHINE_SERIAL}, {"rtc", MACHINE_RTC}, {NULL, 0}};
+	struct conf_vm *v = section;
+	u32 wanted = 0;
+
+	for (const char *at = value; strcmp(value, "none"); at++) {
+		size_t len = 0;
+		const struct choice *c = devices;
+
+		while (*at == ' ' || *at == '\t')
+			at++;
+		while (at[len] && at[len] != ',' && at[len] != ' ' && at[len] != '\t')
+			len++;
+		while (c->name && (strlen(c->name) != len || strncmp(c->name, at, len)))
+			c++;
+		if (!c->name)
+			return false;
+		wanted |= c->value;
+		for (at += len; *at == ' ' || *at == '\t'; at++)
+			;
+		if (!*at)
+			break;
+		if (*at != ',')
+			return false;
+	}
+	v->left_out = MACHINE_ALL & ~wanted;
+	return true;
+}
+
 /* "0-3,8": CPU numbers and ranges. */
 static bool set_cpu_list(void *section, const struct key *k, const char *value)
 {
@@ -188,6 +220,8 @@ static const struct key keys[] = {
 	 set_number, VM(weight), SCHED_WEIGHT_MAX, NULL, 0},
 	{{"vm", "machine", "pc", "pc", "What it finds itself on (docs/memory-map.md)."},
 	 set_choice, VM(machine), 0, machines, 0},
+	{{"vm", "devices", "serial, rtc, both with a comma between them, or none", "serial, rtc", "Which of these it has, besides what no guest can do without."},
+	 set_devices, VM(left_out), 0, NULL, 0},
 	{{"vm", "hypercalls", "off, console or compat", "off", "Whether it may write by hypercall, and in which form (docs/guest-abi.md)."},
 	 set_choice, VM(hypercalls), 0, hypercalls, 0},
 	{{"vm", "autostart", "on or off", "on", "Whether it is started with the machine."},

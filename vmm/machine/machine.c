@@ -59,3 +59,11 @@ int machine_describe(struct machine *m, const char *name, unsigned cpus, u64 mem
 	e820_add(m, MACHINE_HIGH_BASE, MACHINE_HIGH_BASE + m->mem_high, E820_RAM);
 	return 0;
 }
+
+void machine_leave_out(struct machine *m, u32 devices)
+{
+	if (devices & MACHINE_SERIAL)
+		m->uart_port = 0;
+	if (devices & MACHINE_RTC)
+		m->rtc_port = 0;
+}

@@ -73,6 +73,8 @@ static int uart_create(struct vm *vm)
 {
 	struct irq_line irq = vm_irq(vm, vm->machine.uart_irq);
 
+	if (!vm->machine.uart_port)
+		return 0;
 	vuart_init(&vm->uart, &vm->console, &irq);
 	return claim(vm, &vm->pio, vm->machine.uart_port, VUART_PORTS, &vuart_bus_ops, &vm->uart,
 		     "uart");
@@ -80,7 +82,8 @@ static int uart_create(struct vm *vm)
 
 static void uart_reset(struct vm *vm)
 {
-	vuart_reset(&vm->uart);
+	if (vm->machine.uart_port)
+		vuart_reset(&vm->uart);
 }
 
 /* ---- RTC ---------------------------------------------------------------------------------- */
@@ -89,13 +92,16 @@ static int rtc_create(struct vm *vm)
 {
 	struct irq_line irq = vm_irq(vm, vm->machine.rtc_irq);
 
+	if (!vm->machine.rtc_port)
+		return 0;
 	vrtc_init(&vm->rtc, vm->clock, host_epoch_ns(), &irq);
 	return claim(vm, &vm->pio, vm->machine.rtc_port, 2, &vrtc_bus_ops, &vm->rtc, "rtc");
 }
 
 static void rtc_reset(struct vm *vm)
 {
-	vrtc_reset(&vm->rtc);
+	if (vm->machine.rtc_port)
+		vrtc_reset(&vm->rtc);
 }
 
 /* ---- Power -------------------------------------------------------------------------------- */

@@ -34,6 +34,7 @@ struct conf_vm {
 	bool affinity_set;
 	bool dedicated;
 	u32 weight;
+	u32 left_out;  /* MACHINE_*: what it does not have */
 	u8 machine;    /* pc is all there is */
 	u8 hypercalls; /* enum conf_hypercalls */
 	bool autostart;

@@ -31,6 +31,11 @@ struct e820_entry {
 
 #define MACHINE_E820_MAX 8
 
+/* What may be left out. */
+#define MACHINE_SERIAL BIT(0)
+#define MACHINE_RTC    BIT(1)
+#define MACHINE_ALL    (MACHINE_SERIAL | MACHINE_RTC)
+
 struct machine {
 	const char *name;
 	unsigned cpus;
@@ -40,8 +45,8 @@ struct machine {
 	struct e820_entry e820[MACHINE_E820_MAX];
 	unsigned e820_count;
 	u32 ioapic_id;
-	u16 uart_port, uart_irq;
-	u16 rtc_port, rtc_irq;
+	u16 uart_port, uart_irq; /* uart_port 0: it has none */
+	u16 rtc_port, rtc_irq;   /* likewise */
 	u16 sci_irq;
 	u16 pm_base;
 	gpa_t rsdp;     /* of the ACPI tables */
@@ -53,5 +58,7 @@ struct machine {
 /* The PC without legacy devices. -HV_EINVAL: cpus or mem_size out of range, or mem_size not
  * a multiple of 4 KiB. `name` is kept, not copied. */
 int machine_describe(struct machine *m, const char *name, unsigned cpus, u64 mem_size) must_check;
+/* MACHINE_* that it does not have after all. */
+void machine_leave_out(struct machine *m, u32 devices);
 
 #endif

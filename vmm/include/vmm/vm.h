@@ -157,6 +157,7 @@ extern const struct vm_device pc_devices[]; /* vmm/machine/pc.c */
 struct vm_params {
 	const char *name;
 	const struct vm_device *devices; /* pc_devices */
+	u32 left_out;                    /* MACHINE_*: of them, those that it is not to have */
 	u64 mem;
 	unsigned cpus; /* 1 to VM_CPUS_MAX; *vm has vm_size(cpus) bytes */
 	struct load_image image;
