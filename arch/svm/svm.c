@@ -13,6 +13,7 @@
 #include <arch/regs.h>
 #include <vmm/assert.h>
 #include <vmm/errno.h>
+#include <vmm/fmt.h>
 #include <vmm/hash.h>
 #include <vmm/log.h>
 #include <vmm/pagetable.h>
@@ -90,8 +91,11 @@ static int svm_cpu_enable(struct backend_problem *problem)
 	if (err)
 		return err;
 	err = host_mem_alloc(CPU_PAGES * PAGE_SIZE, PAGE_SIZE, &pages);
-	if (err)
+	if (err) {
+		fmt_s(problem->text, sizeof(problem->text),
+		      "There is no memory for SVM to be turned on: give the machine more.");
 		return err;
+	}
 	memset(host_va(pages), 0, CPU_PAGES * PAGE_SIZE);
 	cpu = host_va(pages + CPU_STATE * PAGE_SIZE);
 	cpu->caps = caps;
@@ -320,6 +324,8 @@ static bool before_entry(struct vcpu *v, struct vm_exit *exit)
 /* The other end of before_entry(). */
 static void after_entry(struct svm_vcpu *s, struct vm_exit *exit)
 {
+	if (s->vmcb->tlb_control == SVM_TLB_FLUSH_ALL && s->vmcb->exitcode != SVM_EXIT_INVALID)
+		s->cpu->flush_all = false;
 	s->vmcb->eventinj = 0;
 	s->vmcb->tlb_control = SVM_TLB_NOTHING;
 	s->entry_work = s->windows & WINDOW_NMI;

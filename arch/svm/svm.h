@@ -325,6 +325,7 @@ struct svm_cpu {
 	hpa_t host_pa;  /* VMSAVE area: the host's TR, FS, GS, SYSCALL and SYSENTER registers */
 	u64 generation; /* of ASIDs: another one begins with a flush of the whole TLB */
 	u32 asid_next;
+	bool flush_all; /* a generation has begun, and no guest has been entered since */
 };
 
 /* Of a vcpu; vcpu->backend. */

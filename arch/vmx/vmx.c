@@ -58,9 +58,8 @@ static int vmx_probe(struct backend_caps *caps, struct backend_problem *problem)
 	caps->rdtscp = c.control[VMX_PROC2] & PROC2_RDTSCP;
 	caps->invpcid = c.control[VMX_PROC2] & PROC2_INVPCID;
 	caps->phys_bits = MIN(c.phys_bits, EPT_PHYS_BITS);
-	caps->kind = hash_bytes(HASH_START, &c,
-				sizeof(c)); /* cleared by vmx_caps_probe(), padding and all */
-	;
+	/* All of it: vmx_caps_probe() has cleared it, padding included. */
+	caps->kind = hash_bytes(HASH_START, &c, sizeof(c));
 	return 0;
 }
 

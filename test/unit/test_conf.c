@@ -164,7 +164,7 @@ static void mistakes(void **state)
 	says("[vm a]\nimage=x\ndedicated=on\naffinity=1\n[vm b]\nimage=x\naffinity=1\n",
 	     "5: all CPUs on which guest b may run are dedicated to others: leave it one");
 	says("[vm a]\nimage=x\nmemory=900M\n[vm b]\nimage=x\nmemory=200M\n",
-	     "4: guest b is to have 200 MiB, and 123 MiB of 1024 are left for it: give it less");
+	     "4: guest b is to have 200 MiB, and 122 MiB of 1024 are left for it: give it less");
 	says("[host]\ninput = z\n[vm a]\nimage=x\n",
 	     "2: input = z: there is no guest of that name");
 }

@@ -469,6 +469,29 @@ static void cannot_start(unused void **state)
 		vm_destroy(&guest[i]);
 }
 
+/* ---- Asked for, and carried out meanwhile --------------------------------------------------------- */
+
+static void a_late_word(struct vcpu *vcpu, unsigned n, struct vm_exit *e)
+{
+	if (n == 0 && steps[0] == 100)
+		vcpu_notify(
+			vcpu,
+			REQ_STOP); /* by one who still goes from vcpu to vcpu; nothing is asked for any more */
+	if (steps[n] > 1000)
+		power_off(vcpu, e);
+}
+
+static void late_stop(unused void **state)
+{
+	begin(a_late_word);
+	create(0);
+	vm_start(&guest[0]);
+	cpu_loop(&hv, 0);
+	assert_int_equal(guest[0].state, VM_STOPPED);
+	assert_true(steps[0] > 1000);
+	vm_destroy(&guest[0]);
+}
+
 /* ---- Output ------------------------------------------------------------------------------------- */
 
 static void lines(unused void **state)
@@ -522,6 +545,18 @@ static void no_escapes(unused void **state)
 	shows("a\x1b[12\x18z\n", "az");
 	shows("\x1b]never ended\n", "");
 	shows("then\a\b\f\x7f text\tas it is \xc3\xa9\n", "then text\tas it is \xc3\xa9");
+	shows("\x9b[2Jone\xc2\x9b"
+	      "2Jtwo\x85three\n",
+	      "[2Jone2Jtwothree");
+	shows("\xc2\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 \xa9\n",
+	      "\xc2\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 \xa9");
+	shows("\xc2"
+	      "C \xc2\n",
+	      "C ");
+	/* A line that nobody ends does not swallow the next life's. */
+	vm_output(&guest[0], (const u8 *)"\x1b]", 2);
+	vm_output_end(&guest[0]);
+	shows("again\n", "again");
 	shows("\x1b\x1b[31mtwice\n", "twice");
 	vm_destroy(&guest[0]);
 }
@@ -533,6 +568,7 @@ int main(void)
 		CORE_TEST(a_neighbour_lives_on),
 		CORE_TEST(pause_and_resume),
 		CORE_TEST(a_thousand_lives),
+		CORE_TEST(late_stop),
 		CORE_TEST(no_escapes),
 		CORE_TEST(woken_in_its_last_turn),
 		CORE_TEST(watchdog_and_backoff),

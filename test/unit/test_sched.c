@@ -84,7 +84,9 @@ static void check_places(void)
 			assert_int_equal(t->cpu, c);
 			assert_int_equal(t->state, SCHED_QUEUED);
 		}
-		assert_true(!s.cpu[c].running == s.cpu[c].idle);
+		/* Not idle either: one that has been woken has not been looked at. */
+		assert_false(s.cpu[c].idle && (s.cpu[c].running || s.cpu[c].queue));
+		assert_true(s.cpu[c].idle || s.cpu[c].running || s.cpu[c].queue || cpu[c].told);
 	}
 	for (unsigned i = 0; i < tasks; i++)
 		assert_int_equal(seen[i], task[i].t.state != SCHED_BLOCKED);
@@ -161,7 +163,8 @@ static void run(u64 ticks, u64 step)
 		}
 	}
 	for (unsigned n = 0; n < s.cpus; n++)
-		(void)sched_due(&s, n, now); /* accounts */
+		if (cpu[n].on)
+			(void)sched_due(&s, n, now); /* accounts */
 }
 
 /* The shares that weights give, none of more than a CPU: in 1/10000 of a CPU. */
@@ -365,6 +368,62 @@ static void dedicated_is_undisturbed(void **state)
 	assert_int_equal(s.cpu[1].steals, 0);
 }
 
+/* Each vcpu of a dedicated guest gets a CPU of its own, whichever woke when; and then there is no tick. */
+static void dedicated_vcpus_spread(void **state)
+{
+	(void)state;
+	for (unsigned cpus = 3; cpus <= CPUS_MAX; cpus++) {
+		start(cpus);
+		sched_reserve(&s, BIT(cpus) - 2);
+		for (unsigned i = 1; i < cpus; i++)
+			add(100, BIT(cpus) - 2, true);
+		add(100, ~0ULL, false);
+		(void)sched_wake(&s, &task[0].t, now);
+		run(SLICE, SLICE / 10);
+		wake_all();
+		run(HZ / 10, SLICE / 10);
+		for (unsigned i = 0; i < cpus; i++) {
+			cpu[i].looks = 0;
+			task[i].t.runtime = 0;
+		}
+		run(HZ, SLICE / 10);
+		for (unsigned i = 0; i < cpus; i++) {
+			assert_true(task[i].t.runtime > 99 * HZ / 100);
+			assert_int_equal(cpu[i].looks, 0);
+		}
+		/* One that comes to the CPU of another by its timer is taken from there. */
+		task[0].burst = HZ / 1000;
+		task[0].sleep = HZ / 1000;
+		run(HZ, SLICE / 10);
+		for (unsigned i = 1; i + 1 < cpus; i++)
+			assert_true(task[i].t.runtime > 198 * HZ / 100);
+	}
+}
+
+/* Those that may run on two CPUs share them evenly, however many others wait where they may not run. */
+static void fair_beside_pinned(void **state)
+{
+	(void)state;
+	for (unsigned pinned = 0; pinned <= 4; pinned++) {
+		start(3);
+		for (unsigned i = 0; i < 4 + pinned; i++)
+			add(100, i < 4 ? 6 : 1, false);
+		wake_all();
+		run(HZ / 2, SLICE / 10);
+		for (unsigned i = 0; i < tasks; i++)
+			task[i].t.runtime = 0;
+		run(HZ, SLICE / 10);
+		for (unsigned i = 0; i < tasks; i++) {
+			u64 want = i < 4 ? HZ / 2 : HZ / pinned;
+
+			if (task[i].t.runtime > want + HZ / 50 ||
+			    task[i].t.runtime + HZ / 50 < want)
+				fail_msg("%u pinned: task %u had %lu of %lu", pinned, i,
+					 (unsigned long)task[i].t.runtime, (unsigned long)want);
+		}
+	}
+}
+
 static void a_wake_is_not_lost(void **state)
 {
 	(void)state;
@@ -492,6 +551,8 @@ int main(void)
 		cmocka_unit_test(idle_cpus_take_over),
 		cmocka_unit_test(affinity_holds),
 		cmocka_unit_test(dedicated_is_undisturbed),
+		cmocka_unit_test(dedicated_vcpus_spread),
+		cmocka_unit_test(fair_beside_pinned),
 		cmocka_unit_test(a_wake_is_not_lost),
 		cmocka_unit_test(gives_way),
 		cmocka_unit_test(giving_way_is_fair),

@@ -41,8 +41,10 @@ static void enter(unsigned i)
 	vmcb[i].clean = SVM_CLEAN_ALL;
 	svm_asid_prepare(&vcpu[i], &cpu);
 	assert_in_range(vmcb[i].asid, 1, cpu.caps.asids - 1);
-	if (vmcb[i].tlb_control == SVM_TLB_FLUSH_ALL)
+	if (vmcb[i].tlb_control == SVM_TLB_FLUSH_ALL) {
 		flushes++;
+		cpu.flush_all = false; /* as svm_run() does, after the entry */
+	}
 }
 
 static void first_entry_flushes(unused void **state)
@@ -102,6 +104,26 @@ static void a_new_generation_is_for_all(unused void **state)
 	assert_int_equal(flushes, 2);
 }
 
+/* What the first of a new generation does not come to do, for VMRUN is not reached, the next one does. */
+static void a_flush_is_not_lost(unused void **state)
+{
+	cpu.caps.flush_by_asid = true;
+	enter(0);
+	enter(1);
+	enter(2);
+	svm_asid_prepare(&vcpu[3], &cpu); /* no entry */
+	assert_int_equal(vmcb[3].tlb_control, SVM_TLB_FLUSH_ALL);
+	enter(0);
+	assert_int_equal(vmcb[0].tlb_control, SVM_TLB_FLUSH_ALL);
+	enter(1);
+	assert_int_equal(vmcb[1].tlb_control, SVM_TLB_NOTHING);
+	/* A flush of one guest is none of all. */
+	cpu.flush_all = true;
+	vcpu[1].flush = true;
+	enter(1);
+	assert_int_equal(vmcb[1].tlb_control, SVM_TLB_FLUSH_ALL);
+}
+
 static void only_one_asid(unused void **state)
 {
 	cpu.caps.asids = 2;
@@ -154,6 +176,7 @@ int main(void)
 		cmocka_unit_test_setup(flush_by_asid, setup),
 		cmocka_unit_test_setup(flush_by_a_new_asid, setup),
 		cmocka_unit_test_setup(a_new_generation_is_for_all, setup),
+		cmocka_unit_test_setup(a_flush_is_not_lost, setup),
 		cmocka_unit_test_setup(only_one_asid, setup),
 		cmocka_unit_test_setup(another_cpu, setup),
 		cmocka_unit_test_setup(random_order, setup),

@@ -20,7 +20,8 @@ static bool send_to(struct vcpu *v, const struct apic_msg *msg)
 		return true;
 	case APIC_INIT:
 		/* What came before and has not been looked at is lost by it; what comes after is not. */
-		__atomic_fetch_and(&v->requests, ~(u32)(REQ_NMI | REQ_SIPI), __ATOMIC_ACQ_REL);
+		__atomic_fetch_and(&v->requests, ~(u32)(REQ_NMI | REQ_SIPI | REQ_UNHALT),
+				   __ATOMIC_ACQ_REL);
 		vcpu_notify(v, REQ_INIT);
 		return true;
 	case APIC_STARTUP:

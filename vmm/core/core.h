@@ -29,10 +29,10 @@ enum emul_mode vcpu_mode(struct vcpu *v);
 
 void vm_is_alive(struct vm *vm); /* vm.c */
 
-/* For the watchdog. */
+/* For the watchdog, which looks after the first one. */
 static inline void vcpu_is_alive(struct vcpu *v)
 {
-	if (unlikely(v->vm->watchdog))
+	if (unlikely(v->vm->watchdog) && !v->id)
 		vm_is_alive(v->vm);
 }
 

@@ -51,23 +51,37 @@ void kvmclock_init(struct vm *vm)
 		1000000000ULL, 1ULL << 32, shift < 0 ? vm->tsc_hz >> -shift : vm->tsc_hz << shift);
 }
 
-/* Even versions are whole: odd first, then the contents, then even (the vcpu itself does not run meanwhile). */
+static bool write_version(struct vcpu *v, gpa_t gpa, u32 version)
+{
+	int ret = gmem_write(&v->vm->gmem, gpa, &version, sizeof(version));
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	v->kvmclock.version = version;
+	return !ret;
+}
+
+/*
+ * Even versions are whole: odd first, then the contents, then even, for the other vcpus may be reading. All have the same base, the
+ * VM's start, so that they agree for ever, whenever each of them has asked.
+ */
 static bool write_system_time(struct vcpu *v, gpa_t gpa)
 {
+	u32 version = v->kvmclock.version & ~1U;
 	struct pvclock_vcpu_time_info info = {
-		.version = v->kvmclock.version + 2,
+		.version = version + 1,
+		.tsc_timestamp = v->vm->boot_ticks + v->tsc_offset,
+		.system_time = 0,
 		.tsc_to_system_mul = v->vm->kvmclock_mult,
 		.tsc_shift = v->vm->kvmclock_shift,
 		.flags = PVCLOCK_TSC_STABLE,
 	};
-	u64 now = host_ticks();
 
-	info.tsc_timestamp = now + v->tsc_offset;
-	info.system_time = clock_ticks_to_ns(v->vm->clock, now - v->vm->boot_ticks);
-	if (gmem_write(&v->vm->gmem, gpa, &info, sizeof(info)))
+	/* All of it is RAM, or nothing is written. */
+	if (!gmem_is_ram(&v->vm->gmem, gpa, sizeof(info)))
 		return false;
-	v->kvmclock.version += 2;
-	return true;
+	return write_version(v, gpa, version + 1) &&
+	       !gmem_write(&v->vm->gmem, gpa, &info, sizeof(info)) &&
+	       write_version(v, gpa, version + 2);
 }
 
 void kvmclock_update(struct vcpu *v)

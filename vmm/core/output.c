@@ -64,19 +64,59 @@ static bool is_text(struct vm_output *o, u8 byte)
 	return byte == '\n' || byte == '\t' || (byte >= 0x20 && byte != 0x7f);
 }
 
+static void append(struct vm *vm, u8 byte)
+{
+	struct vm_output *o = &vm->output;
+
+	if (o->len == sizeof(o->line))
+		flush(vm);
+	o->line[o->len++] = (char)byte;
+}
+
+/*
+ * The controls from 0x80 to 0x9f are left out, too, as bytes of their own and as UTF-8 has them, C2 80 to C2 9F: a terminal may take
+ * either. So a C2 is held back until it is known what follows.
+ */
+static void put_high(struct vm *vm, u8 byte)
+{
+	struct vm_output *o = &vm->output;
+	bool held = o->held;
+
+	o->held = false;
+	if (byte >= 0xc0) {
+		o->follow = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1;
+		o->held = byte == 0xc2;
+		if (!o->held)
+			append(vm, byte);
+		return;
+	}
+	if (byte < 0xa0 && (held || !o->follow)) {
+		o->follow = 0;
+		return;
+	}
+	if (held)
+		append(vm, 0xc2);
+	if (o->follow)
+		o->follow--;
+	append(vm, byte);
+}
+
 static void put(struct vm *vm, u8 byte)
 {
 	struct vm_output *o = &vm->output;
 
 	if (!is_text(o, byte))
 		return;
-	if (byte == '\n') {
-		flush(vm);
+	if (byte >= 0x80) {
+		put_high(vm, byte);
 		return;
 	}
-	if (o->len == sizeof(o->line))
+	o->follow = 0;
+	o->held = false;
+	if (byte == '\n')
 		flush(vm);
-	o->line[o->len++] = (char)byte;
+	else
+		append(vm, byte);
 }
 
 void vm_output(void *ctx, const u8 *buf, size_t len)
@@ -96,6 +136,7 @@ void vm_output_end(struct vm *vm)
 {
 	if (vm->output.len)
 		flush(vm);
+	vm->output = (struct vm_output){.len = 0};
 }
 
 /* What is typed is for one guest. */

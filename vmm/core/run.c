@@ -5,7 +5,7 @@
  *
  * Timers: the vcpu's next deadline goes to the back end, if that has a timer of its own (VMX-preemption timer), and the
  * scheduler's into the host's hardware timer; without one, the earlier of the two does. Its exit, like any host interrupt, is
- * where expired timers fire. A deadline that passes in root mode ends the next entry at once. docs/decisions/0008-slices.md.
+ * where expired timers fire. A deadline that passes in root mode ends the next entry at once. docs/decisions/0009-slices.md.
  */
 #include <arch/regs.h>
 #include <vmm/host.h>
@@ -163,6 +163,9 @@ static int serve_requests(struct vcpu *v)
 
 	if (req & REQ_FLUSH)
 		v->ops->flush(v);
+	/* It has been carried out already, while the one who asked still went from vcpu to vcpu: actions are taken when all have parked. */
+	if (req & REQ_STOP && !__atomic_load_n(&v->vm->actions, __ATOMIC_ACQUIRE))
+		req &= ~(u32)REQ_STOP;
 	if (req & (REQ_STOP | REQ_SCHED) && (req & REQ_STOP || preempted(v))) {
 		/* The rest is for when it comes on again. */
 		vcpu_request(v, req & ~(u32)(REQ_FLUSH | REQ_STOP | REQ_SCHED));

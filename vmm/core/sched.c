@@ -57,11 +57,14 @@ static u64 look_at(const u64 *word)
 	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 
+static u64 allowed_cpus(const struct sched *s, const struct sched_task *t)
+{
+	return t->dedicated ? t->affinity : t->affinity & ~s->reserved;
+}
+
 static bool may_run(const struct sched *s, const struct sched_task *t, unsigned cpu)
 {
-	u64 allowed = t->dedicated ? t->affinity : t->affinity & ~s->reserved;
-
-	return allowed >> cpu & 1;
+	return allowed_cpus(s, t) >> cpu & 1;
 }
 
 static bool is_loaded(const struct sched_task *t)
@@ -104,11 +107,21 @@ void sched_task_init(struct sched *s, struct sched_task *t, u32 weight, u64 affi
 
 /* ---- A queue, under its lock ---------------------------------------------------------------- */
 
+/* Of what waits here, only what may run elsewhere concerns the other CPUs. */
 static void publish(const struct sched *s, struct sched_cpu *c)
 {
-	u64 first = c->queue ? c->queue->vtime + steal_grain(s, c->queue) : SCHED_NEVER;
-	u64 current = c->running ? c->running->vtime : SCHED_NEVER;
+	u64 current = c->running ? c->running->vtime : SCHED_NEVER, here = BIT(c - s->cpu);
+	u64 first = SCHED_NEVER, movable = 0;
+	const struct sched_task *t;
 
+	for (t = c->queue; t; t = t->next) {
+		u64 elsewhere = allowed_cpus(s, t) & ~here;
+
+		if (elsewhere && !movable)
+			first = t->vtime + steal_grain(s, t);
+		movable |= elsewhere;
+	}
+	__atomic_store_n(&c->movable, movable, __ATOMIC_RELEASE);
 	__atomic_store_n(&c->first, first, __ATOMIC_RELEASE);
 	__atomic_store_n(&c->current, current, __ATOMIC_RELEASE);
 }
@@ -195,7 +208,7 @@ static void account(struct sched *s, struct sched_cpu *c, u64 now)
 
 	t->started += had;
 	t->runtime += had;
-	if (__atomic_load_n(&s->waiting, __ATOMIC_ACQUIRE))
+	if (c->queue || __atomic_load_n(&s->waiting, __ATOMIC_ACQUIRE))
 		t->vtime += vtime_of(MIN(had, 2 * s->slice), t->weight);
 }
 
@@ -252,6 +265,8 @@ static bool make_runnable(struct sched *s, unsigned cpu, struct sched_task *t, u
 		account(s, c, now);
 	enqueue(s, c, t, now);
 	publish(s, c);
+	/* Whoever is woken next looks for a CPU elsewhere. */
+	__atomic_store_n(&c->idle, false, __ATOMIC_RELEASE);
 	return !c->running || first || before(t->vtime + wake_grain(s), c->running->vtime);
 }
 
@@ -291,13 +306,18 @@ unsigned sched_wake(struct sched *s, struct sched_task *t, u64 now)
 
 bool sched_is_blocked(struct sched *s, struct sched_task *t)
 {
-	struct sched_cpu *c = &s->cpu[__atomic_load_n(&t->cpu, __ATOMIC_ACQUIRE)];
-	bool blocked;
+	for (;;) {
+		unsigned cpu = __atomic_load_n(&t->cpu, __ATOMIC_ACQUIRE);
+		struct sched_cpu *c = &s->cpu[cpu];
+		bool blocked, here;
 
-	spin_lock(&c->lock);
-	blocked = t->state == SCHED_BLOCKED && !is_loaded(t) && t->wake_at == SCHED_NEVER;
-	spin_unlock(&c->lock);
-	return blocked;
+		spin_lock(&c->lock);
+		here = t->cpu == cpu;
+		blocked = t->state == SCHED_BLOCKED && !is_loaded(t) && t->wake_at == SCHED_NEVER;
+		spin_unlock(&c->lock);
+		if (here)
+			return blocked;
+	}
 }
 
 static void wake_sleepers(struct sched *s, unsigned cpu, u64 now)
@@ -327,15 +347,21 @@ u64 sched_runtime(struct sched *s, struct sched_task *t, u64 now)
 
 /* ---- Choosing ------------------------------------------------------------------------------- */
 
-/* The CPU whose queue's first has waited longest, by virtual time; `cpus`: none. *vtime: who is ahead of this leaves his place to it. */
-static unsigned longest_waiting(const struct sched *s, unsigned cpu, u64 *vtime)
+/*
+ * Of the CPUs of `among`, the one whose queue has what has waited longest, by virtual time, and may run on `cpu`; `cpus`: none.
+ * *vtime: who is ahead of this leaves his place to it.
+ */
+static unsigned longest_waiting(const struct sched *s, unsigned cpu, u64 among, u64 *vtime)
 {
 	unsigned i, found = s->cpus;
 
 	*vtime = 0;
 	for (i = 0; i < s->cpus; i++) {
-		u64 first = i == cpu || is_reserved(s, i) ? SCHED_NEVER : look_at(&s->cpu[i].first);
+		u64 first;
 
+		if (i == cpu || !(among >> i & 1) || !(look_at(&s->cpu[i].movable) >> cpu & 1))
+			continue;
+		first = look_at(&s->cpu[i].first);
 		if (first != SCHED_NEVER && (found == s->cpus || before(first, *vtime))) {
 			found = i;
 			*vtime = first;
@@ -344,16 +370,19 @@ static unsigned longest_waiting(const struct sched *s, unsigned cpu, u64 *vtime)
 	return found;
 }
 
-/* Takes a task off another CPU's queue; NULL: there is none that may come, or somebody is at it. */
-static struct sched_task *steal(struct sched *s, unsigned from, unsigned to, u64 now)
+/* Takes a task off another CPU's queue, one that goes before `own` unless that is NULL; NULL: there is none, or somebody is at it. */
+static struct sched_task *steal(struct sched *s, unsigned from, unsigned to,
+				const struct sched_task *own, u64 now)
 {
 	struct sched_cpu *c = &s->cpu[from];
 	struct sched_task *t;
 
 	if (!spin_trylock(&c->lock))
 		return NULL;
-	for (t = c->queue; t && (is_loaded(t) || !may_run(s, t, to)); t = t->next)
-		;
+	for (t = c->queue; t; t = t->next)
+		if (!is_loaded(t) && may_run(s, t, to) &&
+		    (!own || before(t->vtime + steal_grain(s, t), own->vtime)))
+			break;
 	if (t) {
 		dequeue(s, c, t, now);
 		__atomic_store_n(&t->cpu, to, __ATOMIC_RELEASE);
@@ -364,16 +393,20 @@ static struct sched_task *steal(struct sched *s, unsigned from, unsigned to, u64
 	return t;
 }
 
-static struct sched_task *steal_any(struct sched *s, unsigned cpu, u64 now)
+/* From whichever CPU has one that goes before `own`. */
+static struct sched_task *steal_any(struct sched *s, unsigned cpu, const struct sched_task *own,
+				    u64 now)
 {
 	struct sched_task *t = NULL;
-	unsigned i;
+	u64 among = ~0ULL, vtime;
 
-	for (i = 1; i < s->cpus && !t; i++) {
-		unsigned from = (cpu + i) % s->cpus;
+	while (!t) {
+		unsigned from = longest_waiting(s, cpu, among, &vtime);
 
-		if (look_at(&s->cpu[from].first) != SCHED_NEVER)
-			t = steal(s, from, cpu, now);
+		if (from == s->cpus || (own && !before(vtime, own->vtime)))
+			break;
+		t = steal(s, from, cpu, own, now);
+		among &= ~BIT(from);
 	}
 	return t;
 }
@@ -383,19 +416,13 @@ static struct sched_task *choose_task(struct sched *s, unsigned cpu, u64 now)
 {
 	struct sched_cpu *c = &s->cpu[cpu];
 	struct sched_task *t = NULL;
-	unsigned from;
-	u64 vtime;
 
-	if (!is_reserved(s, cpu)) {
-		from = longest_waiting(s, cpu, &vtime);
-		if (from < s->cpus && (!c->queue || before(vtime, c->queue->vtime)))
-			t = steal(s, from, cpu, now);
-		if (!t && !c->queue)
-			t = steal_any(s, cpu, now);
-		if (t) {
-			c->steals++;
-			return t;
-		}
+	/* On a dedicated CPU only as long as it has nothing of its own: its guest may have more vcpus than it has run so far. */
+	if (!c->queue || !is_reserved(s, cpu))
+		t = steal_any(s, cpu, c->queue, now);
+	if (t) {
+		c->steals++;
+		return t;
 	}
 	t = c->queue;
 	if (t)
@@ -477,7 +504,7 @@ static bool better_waits(struct sched *s, unsigned cpu, u64 now)
 
 	if (c->queue && before(c->queue->vtime + (over ? 0 : wake_grain(s)), t->vtime))
 		return true;
-	return !is_reserved(s, cpu) && longest_waiting(s, cpu, &vtime) < s->cpus &&
+	return !is_reserved(s, cpu) && longest_waiting(s, cpu, ~0ULL, &vtime) < s->cpus &&
 	       before(vtime, t->vtime);
 }
 

@@ -313,7 +313,8 @@ static void wait_for_startup(struct vcpu *v)
 /* All have parked: nobody sends any more. What was sent before concerns the CPU as it was then, whose APIC takes none now. */
 static void forget_messages(struct vcpu *v)
 {
-	__atomic_fetch_and(&v->requests, ~(u32)(REQ_APIC | REQ_NMI | REQ_INIT | REQ_SIPI),
+	__atomic_fetch_and(&v->requests,
+			   ~(u32)(REQ_APIC | REQ_NMI | REQ_INIT | REQ_SIPI | REQ_UNHALT),
 			   __ATOMIC_ACQ_REL);
 	vlapic_collect(&v->lapic);
 }
@@ -386,12 +387,24 @@ static int boot(struct vm *vm, struct load_error *why)
 	return ret;
 }
 
+/* Its memory was mapped otherwise before. */
+static void flush_all(struct vm *vm, bool wanted)
+{
+	unsigned i;
+
+	for (i = 0; wanted && i < vm->cpus; i++)
+		vcpu_request(&vm->vcpu[i], REQ_FLUSH);
+}
+
 static void start(struct vm *vm)
 {
-	struct load_error why;
+	struct load_error why = {.text = "its memory could not be cleared"};
+	bool again = vm->started_at; /* what it left in its memory is not for its next life */
 
-	if (!boot(vm, &why))
+	if ((!again || !gmem_scrub(&vm->gmem)) && !boot(vm, &why)) {
+		flush_all(vm, again);
 		return;
+	}
 	if (vm->lone)
 		log_err("%s", why.text);
 	else
@@ -402,7 +415,6 @@ static void start(struct vm *vm)
 static void restart(struct vm *vm)
 {
 	struct load_error why;
-	unsigned i;
 	int ret;
 
 	vm->resets++;
@@ -421,8 +433,7 @@ static void restart(struct vm *vm)
 		end(vm, VM_DEAD);
 		return;
 	}
-	for (i = 0; i < vm->cpus; i++)
-		vcpu_request(&vm->vcpu[i], REQ_FLUSH);
+	flush_all(vm, true);
 }
 
 /* ---- Policies ----------------------------------------------------------------------------- */
@@ -624,8 +635,11 @@ void vm_vcpu_parked(struct vcpu *v)
 		(void)sched_wake(&vm->hv->sched, &vm->vcpu[0].task, host_ticks());
 }
 
-/* The first vcpu carries it out, as soon as all have parked; and it must be woken even if it has. */
-static void ask(struct vm *vm, u32 action)
+/*
+ * The first vcpu carries it out, as soon as all have parked; and it must be woken even if it has. Under hv->lock: what is asked for may
+ * be the VM's end, and claim() must not find all of them blocked before each has been told.
+ */
+static void ask_locked(struct vm *vm, u32 action)
 {
 	unsigned i;
 
@@ -634,14 +648,29 @@ static void ask(struct vm *vm, u32 action)
 		vcpu_notify(&vm->vcpu[i], REQ_STOP);
 }
 
+static void ask(struct vm *vm, u32 action)
+{
+	struct hv *hv = vm->hv;
+
+	spin_lock(&hv->lock);
+	ask_locked(vm, action);
+	spin_unlock(&hv->lock);
+}
+
 void vm_start(struct vm *vm)
 {
+	struct hv *hv = vm->hv;
+	bool twice;
+
+	spin_lock(&hv->lock);
 	/* Counted first, lest the last one that runs ends everything meanwhile; and once, however often it is asked for. */
-	__atomic_fetch_add(&vm->hv->live, 1, __ATOMIC_ACQ_REL);
-	if (__atomic_fetch_or(&vm->actions, VM_START, __ATOMIC_ACQ_REL) & VM_START)
-		__atomic_fetch_sub(&vm->hv->live, 1, __ATOMIC_ACQ_REL);
+	__atomic_fetch_add(&hv->live, 1, __ATOMIC_ACQ_REL);
+	twice = __atomic_fetch_or(&vm->actions, VM_START, __ATOMIC_ACQ_REL) & VM_START;
 	/* Not VM_START again: it may have been carried out by now, and a second one would be counted down. */
-	ask(vm, 0);
+	ask_locked(vm, 0);
+	spin_unlock(&hv->lock);
+	if (twice)
+		hv_ended(hv, false);
 }
 
 void vm_pause(struct vm *vm)
@@ -656,8 +685,12 @@ void vm_resume(struct vm *vm)
 
 void vm_request_destroy(struct vm *vm, void (*destroyed)(struct vm *vm))
 {
+	struct hv *hv = vm->hv;
+
+	spin_lock(&hv->lock);
 	vm->destroyed = destroyed;
-	ask(vm, VM_DESTROY);
+	ask_locked(vm, VM_DESTROY);
+	spin_unlock(&hv->lock);
 }
 
 /* ---- Ends --------------------------------------------------------------------------------- */

@@ -230,7 +230,7 @@ static const struct key keys[] = {
 	 set_choice, VM(on_reboot), 0, reboots, 0},
 	{{"vm", "on-crash", "restart, stop or hold", "stop", "And when it does what only ends it, or hangs: again, after a pause that doubles each time; its memory is given back; all of it is kept as it is."},
 	 set_choice, VM(on_crash), 0, crashes, 0},
-	{{"vm", "watchdog", "off, or seconds: 30s", "off", "It has crashed if it has run for so long without a halt or an interrupt."},
+	{{"vm", "watchdog", "off, or seconds: 30s", "off", "It has crashed if its first CPU has run for so long without a halt or an interrupt."},
 	 set_watchdog, VM(watchdog), 86400, NULL, 0},
 };
 // clang-format on

@@ -11,7 +11,8 @@
 /* With what a guest costs beside its own memory, at the most: tables, the VM itself with a vcpu; the other vcpus. */
 static u64 cost_of(const struct conf_vm *v)
 {
-	return v->memory + MiB(1) + (v->cpus - 1) * KiB(24);
+	/* Nested tables take 4 KiB a GiB with 2 MiB pages; twice that is enough. */
+	return v->memory + MiB(1) + (v->memory >> 17) + (v->cpus - 1) * KiB(24);
 }
 
 static void name_of(const struct conf_vm *v, const char *own, const char *of_image, char *out)

@@ -52,7 +52,8 @@ struct sched_cpu {
 	bool yields;   /* the running one has given way */
 	u64 slice_end; /* SCHED_NEVER: nobody waits for the CPU */
 	/* For others to look at without the lock. */
-	u64 first; /* the vtime from which on one should let the queue's first go before; SCHED_NEVER: empty */
+	u64 first; /* the vtime from which on one should let the first of the queue that may run elsewhere go before; SCHED_NEVER: none */
+	u64 movable;          /* the CPUs, besides this one, on which any of the queue may run */
 	u64 current;          /* vtime of the running one; SCHED_NEVER: idle */
 	u64 switches, steals; /* statistics */
 };

@@ -42,6 +42,8 @@ enum vm_state { VM_STOPPED, VM_RUNNING, VM_PAUSED, VM_BACKOFF, VM_DEAD };
 struct vm_output {
 	char line[240];
 	unsigned len;
+	u8 follow; /* bytes of a UTF-8 sequence that are still to come */
+	bool held; /* its first byte, C2, is held back */
 	u8 escape; /* in the midst of a terminal's control sequence */
 };
 
