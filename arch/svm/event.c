@@ -73,6 +73,8 @@ u32 svm_blocked(struct vcpu *v)
 		blocked |= BLOCK_STI;
 	if (unlikely(nmi_is_masked(s)))
 		blocked |= BLOCK_NMI;
+	if (unlikely(s->vmcb->eventinj & SVM_EVENT_VALID))
+		blocked |= BLOCK_EVENT;
 	return blocked;
 }
 

@@ -52,6 +52,9 @@ u32 vmx_blocked(struct vcpu *v)
 		out |= BLOCK_MOV_SS;
 	if (block & GUEST_BLOCK_NMI)
 		out |= BLOCK_NMI;
+	/* Each exit clears its valid bit: SDM vol. 3 "VM-Entry Controls for Event Injection". */
+	if (unlikely(vmread(VMCS_ENTRY_INTR_INFO) & INTR_VALID))
+		out |= BLOCK_EVENT;
 	/*
 	 * A debug trap of the previous instruction comes before them, as MOV SS does, and an entry that injects something would lose it
 	 * (SDM vol. 3 "Delivery of Pending Debug Exceptions after VM Entry").

@@ -52,6 +52,24 @@ static void interrupt_waits_for_the_window(unused void **state)
 	}
 }
 
+/* Between an injection and the entry another CPU's interrupt arrives, of a higher class; or its NMI. */
+static void one_event_an_entry(unused void **state)
+{
+	interrupt(0x31);
+	assert_int_equal(deliver()->vector, 0x31);
+	backend()->blocked = BLOCK_EVENT;
+	interrupt(0x51);
+	v->nmi_pending = true;
+	assert_null(deliver());
+	assert_int_equal(backend()->windows, WINDOW_INTR | WINDOW_NMI);
+	backend()->blocked = BLOCK_IF;
+	assert_int_equal(deliver()->type, EVENT_NMI);
+	backend()->blocked = BLOCK_EVENT | BLOCK_NMI;
+	assert_null(deliver());
+	backend()->blocked = BLOCK_NMI;
+	assert_int_equal(deliver()->vector, 0x51);
+}
+
 static void second_interrupt_asks_for_a_window(unused void **state)
 {
 	interrupt(0x31);
@@ -200,6 +218,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CORE_TEST(interrupt_when_open),
 		CORE_TEST(interrupt_waits_for_the_window),
+		CORE_TEST(one_event_an_entry),
 		CORE_TEST(second_interrupt_asks_for_a_window),
 		CORE_TEST(exception_goes_first),
 		CORE_TEST(nmi_is_not_nested),

@@ -91,6 +91,11 @@ static void what_blocks(unused void **state)
 	assert_int_equal(svm_blocked(&v), BLOCK_IF | BLOCK_STI);
 	c.int_shadow = ~SVM_INT_SHADOW; /* other bits are no shadow */
 	assert_int_equal(svm_blocked(&v), BLOCK_IF);
+	inject(EVENT_EXT_INTR, 0x31); /* until it has been entered */
+	assert_int_equal(svm_blocked(&v), BLOCK_IF | BLOCK_EVENT);
+	c.eventinj = 0;
+	inject(EVENT_SOFT_INT, 0x80);
+	assert_int_equal(svm_blocked(&v), BLOCK_IF);
 }
 
 static void advance(unused void **state)
@@ -293,7 +298,7 @@ static void interrupted_nmi_has_not_begun(unused void **state)
 	assert_int_equal(svm_blocked(&v), 0);
 	assert_false(c.intercept3 & SVM_INT3_IRET);
 	inject(EVENT_NMI, 2);
-	assert_int_equal(svm_blocked(&v), BLOCK_NMI);
+	assert_int_equal(svm_blocked(&v), BLOCK_NMI | BLOCK_EVENT);
 }
 
 int main(void)

@@ -123,6 +123,9 @@ static bool take_event(struct vcpu *v, struct event *out)
 		return true;
 	}
 	blocked = v->vm->ops->blocked(v);
+	/* Something new has come between the last injection and the entry, from another CPU: it would go under, or this would. */
+	if (unlikely(blocked & BLOCK_EVENT))
+		return false;
 	if (take_reinject(v, blocked, out))
 		return true;
 	if (v->nmi_pending && !(blocked & (BLOCK_NMI | BLOCK_MOV_SS | BLOCK_STI))) {

@@ -81,6 +81,8 @@ struct segment {
 #define BLOCK_STI    BIT(1) /* shadow of STI (SVM: of either) */
 #define BLOCK_MOV_SS BIT(2) /* shadow of MOV SS / POP SS */
 #define BLOCK_NMI    BIT(3) /* an NMI is being handled */
+#define BLOCK_EVENT                                                                                \
+	BIT(4) /* inject() has been called since the last run(): there is room for one */
 
 /* Events for which run() shall return as soon as the guest can take them. */
 #define WINDOW_INTR BIT(0)
