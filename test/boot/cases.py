@@ -4,7 +4,7 @@ import dataclasses
 import os
 import struct
 
-from harness import gdbstub
+from harness import debian, gdbstub
 from harness.bootcase import BANNER, AnyOrder, Boot, Expect, Idle, Paste, Patch, Screen, Send
 from harness.emulator import Machine
 
@@ -226,6 +226,19 @@ def bad_guests(name, machine):
                   files_of=files + (("guest/tiny/bzImage", "image good"),), never=(r"was stopped",))
 
 
+DEBIAN = debian.member("linux-image-amd64", "./boot/vmlinuz-*")
+DEBIAN_I386 = debian.member("linux-image-686", "./boot/vmlinuz-*", "i386")
+
+
+def stock(name, machine, cpus, kernel=DEBIAN, initrd="guest/shell/initramfs.cpio.gz", **more):
+    """Debian's kernel as it is in its package, to a shell and to its power-off."""
+    steps = (Expect(r"Linux version 6\S* \(debian-kernel@", timeout=120), Expect(r"Allowing %d CPUs" % cpus, timeout=120),
+             Expect(r"^havoc:/root# ", timeout=600),
+             Send("nproc; echo $((6*7))\n"), Expect(r"^%d\r?\n42\r?$" % cpus), Send("poweroff -f\n"), OFF)
+    return Boot("stock/" + name, machine, steps, ends="poweroff", cost=120, options="mem=512M cpus=%d" % cpus,
+                modules=((kernel, "kernel console=ttyS0,115200 panic=-1"), (initrd, "initrd")), **more)
+
+
 def smp_guest(name, machine, cpus):
     """A guest with several CPUs, on fewer or more: a program on each of them says so, twice."""
     steps = (Expect(r"Brought up 1 node, %d CPU" % cpus),) if cpus > 1 else ()
@@ -327,6 +340,16 @@ CASES = [
     refusal("truncated-elf", MAX, "the kernel image is cut off", elf="havoc-bare.elf", modules=((truncated_elf, "kernel"),)),
     refusal("long-command-line", MAX, "command line has more than the 2047 characters", elf="havoc-bare.elf",
             modules=(("guest/tiny/bzImage", "kernel " + "x" * 2048),)),
+
+    # Debian's kernels.
+    stock("debian-svm-2-cpus", qemu(cpus=2, mem=1024), 2),
+    *full(
+        stock("debian-svm-1-cpu", qemu(mem=1024), 1),
+        stock("debian-i386-svm", qemu(mem=1024), 1, DEBIAN_I386, debian.shell_initrd("i386")),
+        stock("debian-svm-4-cpus", qemu(cpus=4, mem=1024), 4),
+        stock("debian-vmx-1-cpu", bochs(mem=1024), 1),
+        stock("debian-vmx-2-cpus", bochs(cpus=2, mem=1024), 2),
+    ),
 
     # Memory: more than 4 GiB, more than 64 GiB, and guests as large.
     hello("svm-max-5g", qemu(mem=5120)),
