@@ -83,7 +83,8 @@ endif
 
 ISO_SAY ?= $(if $(findstring s,$(firstword -$(MAKEFLAGS))),,--say)
 iso: $(BUILD)/havoc.iso ## build build/havoc.iso: boots by BIOS and UEFI, from CD and USB stick
-	@[ -z '$(ISO_SAY)' ] || du -b '$<' | awk '{ printf "havoc: %s, %.1f MB, guest %s\n", $$2, $$1 / 1e6, "$(GUEST_NAMES)" }'
+	@[ -z '$(ISO_SAY)' ] || du -b '$<' | awk -v guest=$(call quote,$(or $(KERNEL),$(GUEST_NAMES))) \
+		'{ printf "havoc: %s, %.1f MB, guest %s\n", $$2, $$1 / 1e6, guest }'
 
 RUN = tools/run --backend '$(BACKEND)' --firmware '$(FIRMWARE)' --cpus '$(CPUS)' --mem '$(MEM)' --iso '$(BUILD)/havoc.iso'
 
@@ -128,6 +129,8 @@ help-all:
 	@echo '  MEM       memory of the emulated machine: 192M (the least), 4G        [$(MEM)]'
 	@echo '  IMAGE     the guest: $(GUEST_IMAGES)  [$(GUEST_NAMES)]'
 	@echo '            or one of your own: PROGRAM, OCI and others: see `make guest help`'
+	@echo '  KERNEL    a kernel of yours instead, as it is: /boot/vmlinuz, a vmlinux, a Multiboot kernel'
+	@echo '  INITRD    its initrd; CMDLINE: its command line                       [$(CMDLINE)]'
 	@echo '  CONF      a havoc.conf: its guests, instead of IMAGE (docs/config.md)'
 	@echo '  OPTIONS   the hypervisor'"'"'s options: mem=256M (docs/options.md)        [$(OPTIONS)]'
 	@echo '  DEV       the disk that `make usb` writes'

@@ -2,7 +2,7 @@
 /*
  * The choice of the guest's kernel, initrd and command line. PURE; called by boot/main.c. A module says what it is by
  * the first word of its string (`module2 FILE kernel console=ttyS0`); what comes after "kernel" is the guest's command
- * line. Modules win over what is embedded; the option cmdline= wins over all. README "Guests".
+ * line, after "initrd" and "module" the text that goes with the file. Modules win over what is embedded; the option cmdline= wins over all. README "Guests".
  */
 #include "boot/guest.h"
 
@@ -10,7 +10,19 @@
 #include <vmm/fmt.h>
 #include <vmm/string.h>
 
-enum role { ROLE_NONE, ROLE_KERNEL, ROLE_INITRD, ROLE_CONFIG, ROLE_IMAGE };
+#define NO_KERNEL                                                                                  \
+	"no kernel that can be booted: give a Linux bzImage (vmlinuz), or an ELF file with a PVH or Multiboot entry"
+
+enum role { ROLE_NONE, ROLE_KERNEL, ROLE_INITRD, ROLE_MODULE, ROLE_CONFIG, ROLE_IMAGE };
+
+static const struct {
+	const char *word;
+	enum role role;
+} roles[] = {{"kernel", ROLE_KERNEL},
+	     {"initrd", ROLE_INITRD},
+	     {"module", ROLE_MODULE},
+	     {"config", ROLE_CONFIG},
+	     {"image", ROLE_IMAGE}};
 
 static const char *skip_spaces(const char *s)
 {
@@ -30,14 +42,10 @@ static size_t word_length(const char *s)
 
 static enum role word_role(const char *s, size_t len)
 {
-	if (len == 6 && !memcmp(s, "kernel", 6))
-		return ROLE_KERNEL;
-	if (len == 6 && !memcmp(s, "initrd", 6))
-		return ROLE_INITRD;
-	if (len == 6 && !memcmp(s, "config", 6))
-		return ROLE_CONFIG;
-	if (len == 5 && !memcmp(s, "image", 5))
-		return ROLE_IMAGE;
+	for (unsigned i = 0; i < ARRAY_SIZE(roles); i++) {
+		if (strlen(roles[i].word) == len && !memcmp(s, roles[i].word, len))
+			return roles[i].role;
+	}
 	return ROLE_NONE;
 }
 
@@ -70,12 +78,26 @@ static int kernel_set(struct load_image *out, const u8 *kernel, u64 size, const 
 	return 0;
 }
 
-static int initrd_set(struct load_image *out, const u8 *initrd, u64 size)
+static int initrd_set(struct load_image *out, const u8 *initrd, u64 size, const char *text)
 {
 	if (out->initrd)
 		return -HV_EEXIST;
 	out->initrd = initrd;
 	out->initrd_size = size;
+	out->initrd_text = text;
+	return 0;
+}
+
+static int module_add(struct load_image *out, const u8 *data, u64 size, const char *text,
+		      struct load_error *why)
+{
+	if (out->modules == LOAD_MODULES_MAX) {
+		fmt_s(why->text, sizeof(why->text),
+		      "there are more than %u modules for the kernel: leave some out",
+		      LOAD_MODULES_MAX);
+		return -HV_ENOSPC;
+	}
+	out->module[out->modules++] = (struct load_module){data, size, text};
 	return 0;
 }
 
@@ -89,7 +111,7 @@ static int module_take(struct load_image *out, const struct boot_module *m, unsi
 
 	if (role == ROLE_NONE) {
 		fmt_s(why->text, sizeof(why->text),
-		      "module %u (\"%.40s\") has no role: write \"module2 FILE kernel ARGUMENTS\" or \"module2 FILE initrd\" in grub.cfg",
+		      "module %u (\"%.40s\") has no role: write \"module2 FILE kernel ARGUMENTS\", \"module2 FILE initrd\" or \"module2 FILE module TEXT\" in grub.cfg",
 		      number, m->string);
 		return -HV_EINVAL;
 	}
@@ -100,14 +122,14 @@ static int module_take(struct load_image *out, const struct boot_module *m, unsi
 	}
 	if (role == ROLE_CONFIG || role == ROLE_IMAGE)
 		return 0; /* of havoc.conf: none of this guest's business */
-	if (role == ROLE_KERNEL && !load_is_bzimage(va(m->start), size)) {
-		fmt_s(why->text, sizeof(why->text),
-		      "module %u is no kernel that can be booted: give the bzImage (vmlinuz) of a 64-bit Linux",
-		      number);
+	if (role == ROLE_KERNEL && !load_format(va(m->start), size)) {
+		fmt_s(why->text, sizeof(why->text), "module %u is " NO_KERNEL, number);
 		return -HV_ENOEXEC;
 	}
+	if (role == ROLE_MODULE)
+		return module_add(out, va(m->start), size, args, why);
 	ret = role == ROLE_KERNEL ? kernel_set(out, va(m->start), size, args) :
-				    initrd_set(out, va(m->start), size);
+				    initrd_set(out, va(m->start), size, args);
 	if (ret)
 		fmt_s(why->text, sizeof(why->text),
 		      "module %u is a second %s: only one can be used", number,
@@ -190,10 +212,8 @@ int guest_images(struct load_image *out, struct conf_vm *v, const struct boot_in
 	*out = (struct load_image){.cmdline = v->cmdline};
 	conf_kernel_name(v, name);
 	m = guest_image_module(info, name);
-	if (!m || !load_is_bzimage(va(m->start), m->end - m->start)) {
-		fmt_s(why->text, sizeof(why->text),
-		      "%s is no kernel that can be booted: give the bzImage (vmlinuz) of a 64-bit Linux",
-		      name);
+	if (!m || !load_format(va(m->start), m->end - m->start)) {
+		fmt_s(why->text, sizeof(why->text), "%s is " NO_KERNEL, name);
 		return -HV_ENOEXEC;
 	}
 	out->kernel = va(m->start);
@@ -203,6 +223,11 @@ int guest_images(struct load_image *out, struct conf_vm *v, const struct boot_in
 	if (m) {
 		out->initrd = va(m->start);
 		out->initrd_size = m->end - m->start;
+	}
+	for (unsigned i = 0; i < v->modules; i++) {
+		m = guest_image_module(info, v->module[i].file);
+		if (m && module_add(out, va(m->start), m->end - m->start, v->module[i].text, why))
+			return -HV_ENOSPC;
 	}
 	conf_cmdline_name(v, name);
 	m = guest_image_module(info, name);

@@ -12,7 +12,8 @@ endif
 BACKEND  ?= auto
 FIRMWARE ?= bios
 CPUS     ?= 1
-MEM      ?= 512M
+# A distribution's kernel and initrd need more than the guests that are made here.
+MEM      ?= $(if $(KERNEL),1G,512M)
 
 # The tools. CC=clang works too. (A make started by this one has no built-in variables: -R.)
 ifneq ($(filter default undefined,$(origin CC)),)

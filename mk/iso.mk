@@ -1,11 +1,43 @@
 # SPDX-License-Identifier: MIT
 #
 # The ISO: the hypervisor with its guest inside, for BIOS and UEFI, CD and USB stick. With CONF=FILE the guests are those of that
-# havoc.conf (docs/config.md), which is checked first, and whose files go on the ISO.
+# havoc.conf (docs/config.md), which is checked first, and whose files go on the ISO. With KERNEL=FILE the guest is that kernel,
+# with INITRD=FILE and CMDLINE=TEXT if they are given (docs/guests.md).
 
 # Options on the hypervisor's command line: what the image asks for, then the user's.
 OPTIONS ?=
 CONF    ?=
+
+# A kernel of the user's. Its console: the form that Linux and memtest86+ have in common.
+KERNEL  ?=
+INITRD  ?=
+CMDLINE ?= console=ttyS0,115200
+
+# Where such a file is: as make was called, or here. "": nowhere.
+own-file = $(shell for f in $(if $(filter /%,$(firstword $(1))),,$(call quote,$(or $(HAVOC_CALLER),.))/)$(call quote,$(1)) $(call quote,$(1)); do \
+	[ -f "$$f" ] && [ -r "$$f" ] && [ -s "$$f" ] && realpath -- "$$f" && break; done)
+
+ifneq ($(filter iso run usb,$(MAKECMDGOALS)),)
+ifeq ($(KERNEL),)
+ifneq ($(INITRD)$(filter command,$(firstword $(origin CMDLINE))),)
+$(call fault,$(if $(INITRD),INITRD,CMDLINE) goes with KERNEL=FILE; guests that are made here have LINUX_INITRAMFS_IMAGE and LINUX_CMDLINE)
+endif
+else
+ifneq ($(strip $(CONF) $(IMAGE) $(foreach v,$(GUEST_WAYS),$($(v)))),)
+$(call fault,KERNEL=$(KERNEL): this is a guest by itself; leave out $(firstword $(foreach v,CONF IMAGE $(GUEST_WAYS),$(if $($(v)),$(v)))))
+endif
+KERNEL_FILE := $(call own-file,$(KERNEL))
+ifeq ($(KERNEL_FILE),)
+$(call fault,KERNEL=$(KERNEL): there is no such file$(comma) or it is empty$(comma) or may not be read)
+endif
+ifneq ($(INITRD),)
+INITRD_FILE := $(call own-file,$(INITRD))
+ifeq ($(INITRD_FILE),)
+$(call fault,INITRD=$(INITRD): there is no such file$(comma) or it is empty$(comma) or may not be read)
+endif
+endif
+endif
+endif
 
 # The same parser as in the hypervisor.
 CONFIG_TOOL := $(BUILD)/havoc-config
@@ -21,9 +53,22 @@ $(BUILD)/setup-iso.ok: tools/setup
 	$(Q)tools/setup --check iso
 	$(Q)touch $@
 
-$(eval $(call text-stamp,$(BUILD)/iso.flags,$$(OPTIONS) $$(CONF) $$(SOURCE_DATE_EPOCH)))
+$(eval $(call text-stamp,$(BUILD)/iso.flags,$$(OPTIONS) $$(CONF) $$(KERNEL) $$(INITRD) $$(CMDLINE) $$(SOURCE_DATE_EPOCH)))
 
-ifeq ($(CONF),)
+ifneq ($(KERNEL),)
+
+# By names of our own, so that a path may hold anything. The user's options come last, and win.
+$(BUILD)/havoc.iso: $(BUILD)/havoc-bare.elf $(BUILD)/iso.flags tools/mkiso FORCE | $(BUILD)/setup-iso.ok
+	$(call say,ISO,$@)
+	$(Q)mkdir -p $(BUILD)/own
+	$(Q)ln -sfn -- $(call quote,$(KERNEL_FILE)) $(BUILD)/own/kernel
+	$(Q)$(if $(INITRD),ln -sfn -- $(call quote,$(INITRD_FILE)) $(BUILD)/own/initrd)
+	$(Q)tools/mkiso -o $@ --elf $< --cmdline "mem=512M $$ISO_OPTIONS" \
+		--module "$(BUILD)/own/kernel=kernel $$ISO_CMDLINE" $(if $(INITRD),--module $(BUILD)/own/initrd=initrd)
+
+$(BUILD)/havoc.iso: export ISO_CMDLINE = $(CMDLINE)
+
+else ifeq ($(CONF),)
 
 $(BUILD)/havoc.iso: $(BUILD)/havoc.elf $(GUEST_OUT)/options $(BUILD)/iso.flags tools/mkiso | $(BUILD)/setup-iso.ok
 	$(call say,ISO,$@)

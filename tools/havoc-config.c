@@ -109,7 +109,7 @@ static void print_map(void)
 /* Each file once, whoever uses it. */
 static void print_module(const char *name)
 {
-	static char seen[3 * CONF_VMS_MAX][CONF_PATH_MAX];
+	static char seen[(3 + CONF_MODULES_MAX) * CONF_VMS_MAX][CONF_PATH_MAX];
 	static unsigned count;
 	char path[PATH_MAX];
 
@@ -134,6 +134,8 @@ static void print_modules(void)
 		print_module(name);
 		conf_initrd_name(&conf.vm[i], name);
 		print_module(name);
+		for (unsigned k = 0; k < conf.vm[i].modules; k++)
+			print_module(conf.vm[i].module[k].file);
 		if (conf.vm[i].image[0]) {
 			conf_cmdline_name(&conf.vm[i], name);
 			print_module(name);
@@ -185,7 +187,8 @@ void config_doc_write(FILE *out)
 		"```\n"
 		"\n"
 		"Every mistake is one line, `file:line: what is wrong`. At boot a mistake keeps only the guest that it is in from\n"
-		"being started. Where there is a havoc.conf, the options `mem=`, `cmdline=` and `hypercall.*=` mean nothing.\n"
+		"being started. Where there is a havoc.conf, the options `mem=`, `cmdline=`,\n"
+		"`exit-port=` and `hypercall.*=` mean nothing.\n"
 		"Of several guests each line of output has the guest's name before it, as `[web] `, and what would move the cursor is left out.\n");
 	for (unsigned i = 0; conf_doc(i); i++) {
 		const struct conf_key_doc *d = conf_doc(i);

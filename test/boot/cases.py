@@ -4,7 +4,7 @@ import dataclasses
 import os
 import struct
 
-from harness import gdbstub
+from harness import debian, gdbstub
 from harness.bootcase import BANNER, AnyOrder, Boot, Expect, Idle, Paste, Patch, Screen, Send
 from harness.emulator import Machine
 
@@ -85,6 +85,56 @@ def truncated_kernel(env, folder):
     with open(env.path("guest", "tiny", "bzImage"), "rb") as f, open(path, "wb") as out:
         out.write(f.read(300000))
     return path
+
+
+def truncated_elf(env, folder):
+    path = os.path.join(folder, "truncated")
+    with open(env.path("guest", "tiny", "vmlinux"), "rb") as f, open(path, "wb") as out:
+        out.write(f.read(9 << 20))
+    return path
+
+
+def seven_bytes(_env, folder):
+    path = os.path.join(folder, "seven")
+    with open(path, "w") as f:
+        f.write("file 9\n")
+    return path
+
+
+def patched_kernel(at, value):
+    def make(env, folder):
+        path = os.path.join(folder, "patched-%x" % at)
+        with open(env.path("guest", "tiny", "bzImage"), "rb") as f:
+            image = bytearray(f.read())
+        image[at:at + len(value)] = value
+        with open(path, "wb") as out:
+            out.write(image)
+        return path
+    return make
+
+
+def elf_file(name, segments, entry=None):
+    """An ELF64 kernel: (physical address, bytes in memory) of each segment; with a PVH note if there is an entry for it."""
+    def make(_env, folder):
+        rows = [struct.pack("<IIQQQQQQ", 1, 7, 0x1000, where, where, 16, size, 4096) for where, size in segments]
+        if entry is not None:
+            rows.append(struct.pack("<IIQQQQQQ", 4, 4, 0x800, 0, 0, 24, 24, 4))
+        head = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0, 64, 0, 0, 64, 56, len(rows), 0, 0, 0)
+        note = struct.pack("<III4sQ", 4, 8, 18, b"Xen", entry or 0)
+        path = os.path.join(folder, name)
+        with open(path, "wb") as f:
+            f.write((head + b"".join(rows)).ljust(0x800, b"\0") + note.ljust(0x800, b"\0") + b"\xf4" * 16)
+        return path
+    return make
+
+
+def zeros(mib):
+    def make(_env, folder):
+        path = os.path.join(folder, "zeros")
+        with open(path, "wb") as f:
+            f.truncate(mib << 20)
+        return path
+    return make
 
 
 # ---- A MADT that lists CPUs which are not there ----
@@ -197,6 +247,51 @@ def hostile(name, machine):
                   allow=("killed",), never=(r"^havoc: guest (good|smp) (restarts|was stopped)",))
 
 
+def pvh(name, machine, image="tiny", steps=(LINUX, HELLO), args="console=ttyS0 panic=-1", **more):
+    """The kernel's vmlinux: an ELF file, entered by its PVH note."""
+    return Boot("formats/%s-pvh" % name, machine, steps, modules=(("guest/%s/vmlinux" % image, "kernel " + args),
+                ("guest/%s/initramfs.cpio.gz" % image, "initrd")), cost=20, **more)
+
+
+# Each with one mistake in its kernel or files, the sentence for it, and where that stands.
+BAD_GUESTS = (
+    ("short", "kernel = short", "the kernel image is cut off", truncated_kernel),
+    ("zimage", "kernel = zimage", "the kernel image is a zImage", patched_kernel(0x211, b"\0")),
+    ("long", "kernel = long\ncmdline = console=ttyS0", "command line has more than the 10 characters", patched_kernel(0x238, b"\x0a\0\0\0")),
+    ("text", "kernel = text", "text is no kernel that can be booted", text_file),
+    ("bare", "kernel = bare", "an ELF file with neither a PVH note", elf_file("bare", ((1 << 20, 4096),))),
+    ("lap", "kernel = lap", "segment 1 of the kernel .* lies over another", elf_file("lap", ((1 << 20, 4097), ((1 << 20) + 4096, 64)), 1 << 20)),
+    ("low", "kernel = low", "lies over .* what the loader puts below", elf_file("low", ((0x1000, 4096),), 0x1000)),
+    ("far", "kernel = far", "is not in the guest's RAM of 32 MiB", elf_file("far", ((1 << 20, 32 << 20),), 1 << 20)),
+    ("wrap", "kernel = wrap", "is not in the guest's RAM", elf_file("wrap", (((1 << 64) - 4096, 8192),), 1 << 20)),
+    ("entry", "kernel = entry", "entry point, 0x300000, is not in what is loaded", elf_file("entry", ((1 << 20, 4096),), 3 << 20)),
+    ("fat", "kernel = good\ninitrd = fat", "initial RAM disk of 20 MiB does not fit", zeros(20)),
+    ("port", "kernel = good\nexit-port = 0x3fa", "exit-port 0x3fa would lie on a port of its uart", None),
+    ("more", "kernel = good\nmodule = text", "a Linux bzImage takes an initrd and no further modules", None),
+)
+
+
+def bad_guests(name, machine):
+    text = "".join("[vm %s]\n%s\nmemory = 32M\n" % row[:2] for row in BAD_GUESTS) + "[vm good]\nimage = tiny\nmemory = 32M\n"
+    files = tuple((source, "image " + guest) for guest, _, _, source in BAD_GUESTS if source)
+    steps = tuple(Expect(r"^havoc: guest %s cannot be started: .*%s" % (guest, sentence)) for guest, _, sentence, _ in BAD_GUESTS)
+    return guests(name, machine, text, (AnyOrder(steps + (Expect(r"^\[good\] hello", times=2),)), Expect(r"^\[good\] hello")),
+                  files_of=files + (("guest/tiny/bzImage", "image good"),), never=(r"was stopped",))
+
+
+DEBIAN = debian.member("linux-image-amd64", "./boot/vmlinuz-*")
+DEBIAN_I386 = debian.member("linux-image-686", "./boot/vmlinuz-*", "i386")
+
+
+def stock(name, machine, cpus, kernel=DEBIAN, initrd="guest/shell/initramfs.cpio.gz", **more):
+    """Debian's kernel as it is in its package, to a shell and to its power-off."""
+    steps = (Expect(r"Linux version 6\S* \(debian-kernel@", timeout=120), Expect(r"Allowing %d CPUs" % cpus, timeout=120),
+             Expect(r"^havoc:/root# ", timeout=600),
+             Send("nproc; echo $((6*7))\n"), Expect(r"^%d\r?\n42\r?$" % cpus), Send("poweroff -f\n"), OFF)
+    return Boot("stock/" + name, machine, steps, ends="poweroff", cost=120, options="mem=512M cpus=%d" % cpus,
+                modules=((kernel, "kernel console=ttyS0,115200 panic=-1"), (initrd, "initrd")), **more)
+
+
 def smp_guest(name, machine, cpus, timeout=60):
     """A guest with several CPUs, on fewer or more: it uses what KVM's interface has for them; a program on each says so, twice."""
     steps = tuple(Expect(line, timeout=timeout) for line in (
@@ -300,6 +395,31 @@ CASES = [
         tiny_guests("svm-4-on-1", MAX, 4),
         *(tiny_guests("%s-%d-on-%d" % (backend, n, cpus), machine(cpus=cpus, mem=512 if n < 16 else 2048), n)
           for backend, machine in (("svm", qemu), ("vmx", bochs)) for n in (1, 4, 16, 32) for cpus in (2, 4) if (n, cpus) != (4, 2)),
+    ),
+
+    # Formats.
+    pvh("svm", MAX),
+    pvh("vmx", BROADWELL),
+    pvh("svm-2-cpus", MAX, "tiny-smp", tuple(Expect(r"^hello from CPU %d" % n) for n in (0, 1)), options="cpus=2 hypercall.console=on"),
+    bad_guests("svm-bad-kernels", MAX),
+    bad_guests("vmx-bad-kernels", BROADWELL),
+    guests("svm-multiboot-modules", MAX, "[vm mb]\nkernel = mb\ncmdline = alpha beta=1\ninitrd = one\nmodule = one first=1 second\n"
+           "module = one\nmemory = 32M\n[vm end]\nkernel = end\nexit-port = 0xf4\nmemory = 32M\n[vm good]\nimage = tiny\nmemory = 32M\n",
+           (AnyOrder((Expect(r"\] FAIL multiboot32: module 0 has other contents"), Expect(r"^havoc: guest end has ended by its exit port: 3735928559 "),
+                      Expect(r"\[good\] hello", times=3))),),
+           files_of=(("micro/multiboot32.bz", "image mb"), ("micro/exit_port.bz", "image end"), (seven_bytes, "image one"))),
+    refusal("truncated-elf", MAX, "the kernel image is cut off", elf="havoc-bare.elf", modules=((truncated_elf, "kernel"),)),
+    refusal("long-command-line", MAX, "command line has more than the 2047 characters", elf="havoc-bare.elf",
+            modules=(("guest/tiny/bzImage", "kernel " + "x" * 2048),)),
+
+    # Debian's kernels.
+    stock("debian-svm-2-cpus", qemu(cpus=2, mem=1024), 2),
+    *full(
+        stock("debian-svm-1-cpu", qemu(mem=1024), 1),
+        stock("debian-i386-svm", qemu(mem=1024), 1, DEBIAN_I386, debian.shell_initrd("i386")),
+        stock("debian-svm-4-cpus", qemu(cpus=4, mem=1024), 4),
+        stock("debian-vmx-1-cpu", bochs(mem=1024), 1),
+        stock("debian-vmx-2-cpus", bochs(cpus=2, mem=1024), 2),
     ),
 
     # Memory: more than 4 GiB, more than 64 GiB, and guests as large.

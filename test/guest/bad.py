@@ -74,12 +74,14 @@ ELF_LIST = "nod /dev/console 0600 0 0 c 5 1\n\nfile /init %s 0755 0 0\n"
 MAKEFILE = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 0\n"
 
 
-def refused_iso(w):
+def refused_iso(sentence, *words):
     """Before anything is compiled."""
-    from harness import core
-    if core.command(["make", "iso", "IMAGE=tiny shell", "BUILD=" + w.build], w.log, 60, env=w.clean()) == 0 or \
-            "an ISO holds one: name one" not in w.said() or os.path.exists(w.build):
-        raise Failure("an ISO of two guests is not refused", w.log)
+    def run(w):
+        from harness import core
+        if core.command(["make", "iso", "BUILD=" + w.build, *words], w.log, 60, env=w.clean()) == 0 or \
+                "havoc: " + sentence not in w.said() or os.path.exists(w.build):
+            raise Failure("make iso %s is not refused" % " ".join(words), w.log)
+    return run
 
 
 ROWS = [
@@ -101,7 +103,14 @@ ROWS = [
                          files=[("linux/Makefile", MAKEFILE), ("linux/Kconfig", ""), ("linux/.config", "")])),
     ("cache-spaces", lambda w: w.refused(r"Linux cannot be built in a path with spaces or colons \(%s/a b/havoc\): set XDG_CACHE_HOME" % w.folder,
                                          env={"XDG_CACHE_HOME": w.folder + "/a b"})),
-    ("several-on-iso", lambda w: refused_iso(w)),
+    ("several-on-iso", refused_iso("IMAGE=tiny shell: Havoc runs one guest today, and an ISO holds one: name one", "IMAGE=tiny shell")),
+    ("kernel-missing", refused_iso("KERNEL=no such: there is no such file, or it is empty, or may not be read", "KERNEL=no such")),
+    ("kernel-folder", refused_iso("KERNEL=/tmp: there is no such file", "KERNEL=/tmp")),
+    ("kernel-initrd-missing", refused_iso("INITRD=no such: there is no such file", "KERNEL=README.md", "INITRD=no such")),
+    ("kernel-and-image", refused_iso("KERNEL=README.md: this is a guest by itself; leave out IMAGE", "KERNEL=README.md", "IMAGE=tiny")),
+    ("kernel-and-conf", refused_iso("KERNEL=README.md: this is a guest by itself; leave out CONF", "KERNEL=README.md", "CONF=guest/demo.conf")),
+    ("initrd-alone", refused_iso("INITRD goes with KERNEL=FILE", "INITRD=README.md")),
+    ("cmdline-alone", refused_iso("CMDLINE goes with KERNEL=FILE", "CMDLINE=quiet")),
     ("cmdline-long", refuse(r"LINUX_CMDLINE has 2[0-9]{3} characters", "LINUX_CMDLINE=" + "x" * 2100)),
     ("guest.mk", refuse(r"PROGRAM=no/such.c: there is no such file in {}$", "GUEST_DIR={}", files=[("guest.mk", "PROGRAM = no/such.c\n")])),
 

@@ -239,7 +239,19 @@ PACKERS = {
 }
 
 
+# ---- KERNEL: nothing is made, and nothing need be written ----
+
+def own_kernel(w):
+    w.make("PROGRAM=" + w.write("p.c", says("own")))
+    os.rename(w.out("p", "bzImage"), os.path.join(w.folder, "my kernel=1"))
+    os.rename(w.out("p", "initramfs.cpio.gz"), os.path.join(w.folder, "its initrd"))
+    w.boot("own", "the guest gets 512 MiB", r'Command line: console=ttyS0 "mark=a b" panic=-1', "^own, on ", timeout=200,
+           argv=["make", "run", "BUILD=" + w.env.build, "KERNEL=%s/my kernel=1" % w.folder,
+                 "INITRD=%s/its initrd" % w.folder, 'CMDLINE=console=ttyS0 mark="a b" panic=-1'])
+
+
 CASES = [
+    ("kernel", own_kernel, 20),
     ("program-c", program_c, 20), ("program-static", program_static, 10), ("program-headers", program_linux_headers, 10),
     ("root-classic", root_classic, 20), ("root-init", root_init, 10), ("root-kept", root_kept), ("root-program", root_program, 10),
     ("root-unpacked", root_unpacked, 10),

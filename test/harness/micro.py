@@ -6,6 +6,9 @@
 A run without a verdict is an error. Comments of the source say how it is run:
 
     OPTIONS: text           the hypervisor's command line
+    CMDLINE: text           the guest's
+    MODULE: text            a module with a line of text, the nth of them "file n" (may stand several times)
+    ENTRY: kind             how it is entered, if not by Linux's 64-bit protocol (test/micro/micro.mk)
     EXPECT-LOG: regex       a line that the hypervisor must log (may stand several times)
     EXPECT-RESETS: n        how often the guest is restarted by the hypervisor on the way
     BACKENDS: svm vmx       where it applies; both if not said
@@ -31,10 +34,21 @@ def comments(path, word):
         return [m.strip() for m in re.findall(r"\b%s:[ \t]*(.*?)[ \t]*(?:\*/)?$" % word, f.read(), re.M)]
 
 
+def text_file(number):
+    def make(_env, folder):
+        path = os.path.join(folder, "module%d" % number)
+        with open(path, "w") as f:
+            f.write("file %d\n" % number)
+        return path
+    return make
+
+
 def run_micro(env, folder, name, source, machine):
     if "build-micro" in env.failed_builds and not os.path.exists(env.path("micro", name + ".bz")):
         raise Broken("not built (see build/micro above)")
-    boot = bootcase.Boot(name, machine, (), modules=(("micro/%s.bz" % name, "kernel"),),
+    kernel = " ".join(["kernel"] + comments(source, "CMDLINE"))
+    modules = tuple((text_file(number), text) for number, text in enumerate(comments(source, "MODULE")))
+    boot = bootcase.Boot(name, machine, (), modules=(("micro/%s.bz" % name, kernel),) + modules,
                          options=" ".join(comments(source, "OPTIONS")))
     image = bootcase.iso(env, folder, boot)
     verdict = None

@@ -35,11 +35,32 @@ $(MICRO)/%.runtime.o: test/micro/lib/runtime.c $(MICRO)/flags
 
 $(MICRO)/%.elf: $(MICRO)/%.c.o $(MICRO)/%.runtime.o $(MICRO_LIB) test/micro/lib/micro.ld
 	$(Q)$(LD) -m elf_x86_64 -nostdlib -static -z noexecstack --build-id=none --no-warn-rwx-segments \
-		-T test/micro/lib/micro.ld -o $@ $(filter %.o,$^)
+		-T test/micro/lib/micro.ld $(MICRO_START) -o $@ $(filter-out $(MICRO_HEADER),$(filter %.o,$^))
 
 $(MICRO)/%.bz: $(MICRO)/%.elf
 	$(call say,MICRO,$@)
-	$(Q)$(OBJCOPY) -O binary $< $@
+	$(Q)$(OBJCOPY) $(or $(MICRO_FORMAT),-O binary) $< $@
+
+# A comment "ENTRY: kind" of a test: linux32 is a bzImage without the 64-bit entry; multiboot32, multiboot64 and pvh are ELF
+# files, and the .bz is not to be believed.
+micro-entry = $(patsubst test/micro/%.c,%,$(shell grep -l 'ENTRY: $(1) ' test/micro/*.c))
+MICRO_LINUX32 := $(call micro-entry,linux32)
+MICRO_ELF32   := $(call micro-entry,multiboot32)
+MICRO_ELF64   := $(call micro-entry,multiboot64)
+MICRO_PVH     := $(call micro-entry,pvh)
+
+$(MICRO)/lib/header32.S.o $(MICRO)/lib/pvh.S.o: test/micro/lib/header.S $(MICRO)/flags
+	$(Q)mkdir -p $(@D)
+	$(Q)$(MICRO_CC) $(MICRO_CFLAGS) $(if $(findstring pvh,$@),-DMICRO_PVH,-DMICRO_32) -c -o $@ $<
+
+$(MICRO_LINUX32:%=$(MICRO)/%.elf): $(MICRO)/lib/header32.S.o
+$(MICRO_PVH:%=$(MICRO)/%.elf): $(MICRO)/lib/pvh.S.o
+# In the place of the usual header.
+$(MICRO_LINUX32:%=$(MICRO)/%.elf) $(MICRO_PVH:%=$(MICRO)/%.elf): MICRO_HEADER := $(MICRO)/lib/header.S.o
+
+$(foreach n,$(MICRO_ELF32) $(MICRO_ELF64) $(MICRO_PVH),$(MICRO)/$(n).elf): MICRO_START := -e entry32 --nmagic
+$(MICRO_ELF32:%=$(MICRO)/%.bz): MICRO_FORMAT := -O elf32-i386 --strip-all
+$(MICRO_ELF64:%=$(MICRO)/%.bz) $(MICRO_PVH:%=$(MICRO)/%.bz): MICRO_FORMAT := --strip-all
 
 $(MICRO)/%.bare: $(MICRO)/%.bz test/micro/lib/bare.S
 	$(Q)$(MICRO_CC) -m32 -nostdlib -static -Wl,--build-id=none -Wl,-Ttext=0x400000 -DMICRO_FILE='"$<"' \

@@ -63,7 +63,8 @@ static void everything(void **state)
 	read_conf(
 		"\xef\xbb\xbf# all\r\n[host]\non-idle = halt\non-error=reboot\n input = b \n\n"
 		"[vm a]\n kernel = dir/bzImage\n initrd = rd\n cmdline = a = b # c\n memory = 1G\n"
-		"affinity = 0-1, 3\nweight = 7\nmachine = pc\nhypercalls = compat\n; no\n"
+		"affinity = 0-1, 3\nweight = 7\nmachine = pc\nexit-port = none\nhypercalls = compat\n; no\n"
+		"module = dir/a  first text = 1 \nmodule = b\nexit-port = 0xF4\n"
 		"autostart = off\non-reboot = stop\non-crash = hold\nwatchdog = 90s\ncpus = 1\n"
 		"[ vm   b ]\nimage = tiny\nmemory=64M\naffinity=2\ndedicated=on\n[vm c.-_9]\nimage=x");
 	assert_string_equal(told, "");
@@ -80,6 +81,13 @@ static void everything(void **state)
 	assert_int_equal(v->affinity, 0xb);
 	assert_int_equal(v->weight, 7);
 	assert_int_equal(v->hypercalls, CONF_HYPERCALLS_COMPAT);
+	assert_int_equal(v->modules, 2);
+	assert_string_equal(v->module[0].file, "dir/a");
+	assert_string_equal(v->module[0].text, "first text = 1");
+	assert_string_equal(v->module[1].file, "b");
+	assert_string_equal(v->module[1].text, "");
+	assert_int_equal(v->exit_port, 0xf4);
+	assert_int_equal(c.vm[1].exit_port, 0);
 	assert_false(v->autostart);
 	assert_int_equal(v->on_reboot, CONF_STOP);
 	assert_int_equal(v->on_crash, CONF_HOLD);
@@ -153,6 +161,18 @@ static void mistakes(void **state)
 	says("[vm a]\nkernel = missing/bzImage\n",
 	     "1: the kernel missing/bzImage of guest a is missing");
 	says("[vm a]\nkernel = k\ninitrd = missing\n", "the initrd missing of guest a is missing");
+	says("[vm a]\nkernel = k\nmodule = missing text\n",
+	     "1: the module missing of guest a is missing");
+	says("[vm a]\nkernel = k\nmodule =\n", "the value is a file, a space, and text");
+	says("[vm a]\nkernel=k\nmodule=1\nmodule=2\nmodule=3\nmodule=4\nmodule=5\nmodule=6\nmodule=7\n"
+	     "module=8\nmodule=9\n",
+	     "11: module = 9 is not possible: the value is a file, a space, and text; at most 8 times");
+	says("[vm a]\nimage = x\nexit-port = 0\n",
+	     "exit-port = 0 is not possible: the value is none, or a port of the guest's: 0xf4");
+	says("[vm a]\nimage = x\nexit-port = 0xfffd\n", "is not possible");
+	says("[vm a]\nimage = x\nexit-port = 0xf4 \n exit-port = 0xg\n", "0xg is not possible");
+	says("[vm a]\nimage = x\nexit-port = 65533\n", "is not possible");
+	says("[vm a]\nimage = x\nexit-port = 0xfffffffffffffffff4\n", "is not possible");
 	says("[vm a]\nimage = x\naffinity = 2-7\n",
 	     "guest a is to run on CPU 7, and the machine has 4 (0 to 3)");
 	says("[vm a]\nimage = x\ndedicated = on\n",

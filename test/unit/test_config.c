@@ -60,7 +60,7 @@ static void test_all(void **state)
 	(void)state;
 	assert_int_equal(
 		parse("mem=1G cmdline=quiet console=com2,9600 on-idle=halt on-error=reboot "
-		      "hypercall.console=on hypercall.compat=on loglevel=warn"),
+		      "exit-port=0xf4 hypercall.console=on hypercall.compat=on loglevel=warn"),
 		0);
 	assert_string_equal(said, "");
 	assert_int_equal(c.mem, GiB(1));
@@ -70,6 +70,7 @@ static void test_all(void **state)
 	assert_int_equal(c.console_speed, 9600);
 	assert_int_equal(c.on_idle, END_HALT);
 	assert_int_equal(c.on_error, END_REBOOT);
+	assert_int_equal(c.exit_port, 0xf4);
 	assert_true(c.hypercall_console);
 	assert_true(c.hypercall_compat);
 	assert_int_equal(c.loglevel, LOG_WARN);
@@ -220,6 +221,10 @@ static void test_mistakes(void **state)
 	assert_int_equal(parse("mem"), 1);
 	assert_non_null(strstr(said, "the option mem has no value"));
 	assert_int_equal(parse("=5"), 1);
+	assert_int_equal(parse("exit-port=0 exit-port=0xfffd exit-port=1f4 exit-port=0x"), 4);
+	assert_int_equal(c.exit_port, 0);
+	assert_int_equal(parse("exit-port=0xfffc exit-port=501"), 0);
+	assert_int_equal(c.exit_port, 501);
 	assert_int_equal(parse("on-error=explode"), 1);
 	assert_string_equal(
 		said, "on-error=explode is not possible: the value is halt, reboot or poweroff\n");

@@ -7,6 +7,7 @@
  *   vmm/emul/decode.c vmm/emul/exec.c vmm/emul/exec_string.c vmm/emul/length.c vmm/emul/mem.c
  *   vmm/emul/modrm.c vmm/emul/opcodes.c vmm/irq/vioapic.c vmm/irq/vlapic.c
  *   vmm/irq/vlapic_ipi.c vmm/irq/vlapic_regs.c vmm/irq/vlapic_timer.c vmm/load/acpi_gen.c
+ *   vmm/load/kernel.c vmm/load/loader.c vmm/load/bz_header.c vmm/load/elf.c vmm/load/pvh.c vmm/load/multiboot.c
  *   vmm/load/bzimage.c vmm/load/mptable.c vmm/load/reset_vector.c vmm/load/zeropage.c vmm/machine/config.c
  *   vmm/machine/machine.c vmm/machine/pc.c vmm/mem/gmem.c vmm/mem/gwalk.c vmm/mem/page_alloc.c
  *   vmm/mem/pagetable.c vmm/mem/pt_formats.c vmm/lib/fmt.c vmm/lib/log.c test/mock/host.c
@@ -175,6 +176,119 @@ static void a_neighbour_lives_on(unused void **state)
 	assert_int_equal(steps[3], 20000);
 	for (unsigned i = 0; i < VMS; i++)
 		vm_destroy(&guest[i]);
+}
+
+/* ---- The exit port ------------------------------------------------------------------------------ */
+
+static struct vm_params exit_params(u16 port)
+{
+	return (struct vm_params){
+		.name = "x",
+		.devices = pc_devices,
+		.mem = MiB(32),
+		.hv = &hv,
+		.weight = SCHED_WEIGHT_DEFAULT,
+		.affinity = 1,
+		.on_crash = CONF_HOLD,
+		.cpus = 1,
+		.exit_port = port,
+		.ops = &mock_backend_ops,
+		.caps = &mock_backend_caps,
+		.image = {.kernel = image, .kernel_size = sizeof(image), .cmdline = ""}};
+}
+
+static const struct exit_io exit_accesses[] = {{.port = 0xf5, .size = 1},
+					       {.port = 0xf4, .size = 4, .in = true},
+					       {.port = 0xf4, .size = 1}};
+
+static void exiting(struct vcpu *vcpu, unused unsigned n, struct vm_exit *e)
+{
+	vcpu->gpr[GPR_RAX] = 0x1234567890abcdef;
+	e->kind = EXIT_IO;
+	e->io = exit_accesses[MIN(steps[0], (u64)ARRAY_SIZE(exit_accesses)) - 1];
+}
+
+static void exit_port(unused void **state)
+{
+	struct vm_params p = exit_params(0xf4);
+	struct load_error why;
+
+	begin(exiting);
+	assert_int_equal(vm_create(&guest[0], &p, &why), 0);
+	mock_backend(&guest[0].vcpu[0])->run = play;
+	vm_start(&guest[0]);
+	cpu_loop(&hv, 0);
+	assert_int_equal(guest[0].state, VM_STOPPED);
+	assert_int_equal(hv.died, 0);
+	assert_int_equal(steps[0], ARRAY_SIZE(exit_accesses));
+	assert_true(guest[0].exited);
+	assert_int_equal(guest[0].exit_value, 0xef);
+	assert_int_equal((u32)guest[0].vcpu[0].gpr[GPR_RAX], 0x90abcdef);
+	vm_destroy(&guest[0]);
+}
+
+/* The first of its ports and the last. */
+static void exit_port_of_a_device(unused void **state)
+{
+	static const struct {
+		u16 port;
+		const char *part;
+	} bad[] = {
+		{0x3f8, "its exit-port 0x3f8 would lie on a port of its uart (0x3f8)"},
+		{0x3f5, "its exit-port 0x3f5 would lie on a port of its uart"},
+		{0x3ff, "uart"},
+		{0x60b, "acpi-pm"},
+		{0x64, "keyboard-reset"},
+		{0x70, "rtc"},
+	};
+	u64 live = mock_host.live;
+	struct load_error why;
+
+	make_image();
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct vm_params p = exit_params(bad[i].port);
+
+		assert_int_equal(vm_create(&guest[0], &p, &why), -HV_EEXIST);
+		assert_non_null(strstr(why.text, bad[i].part));
+		assert_int_equal(mock_host.live, live);
+	}
+}
+
+/* ---- The entry ---------------------------------------------------------------------------------- */
+
+/* Multiboot, by the header's addresses; and Linux by its 32-bit entry: protected mode without paging. */
+static void entry_without_paging(unused void **state)
+{
+	static const u32 header[] = {0x1badb002, 1 << 16,      0u - 0x1badb002 - (1 << 16),
+				     MiB(2),     MiB(2),       0,
+				     0,          MiB(2) + 0x10};
+	struct vm_params p = exit_params(0);
+	struct load_error why;
+	struct mock_backend *b;
+
+	memset(image, 0, sizeof(image));
+	memcpy(image, header, sizeof(header));
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(vm_create(&guest[0], &p, &why), 0);
+		b = mock_backend(&guest[0].vcpu[0]);
+		assert_int_equal(vm_boot(&guest[0], &why), 0);
+		assert_int_equal(b->reg[VREG_CR0], CR0_PE | CR0_ET);
+		assert_int_equal(b->reg[VREG_CR4] | b->reg[VREG_CR3] | b->reg[VREG_EFER], 0);
+		assert_int_equal(b->reg[VREG_RFLAGS], 2);
+		assert_int_equal(b->seg[VSEG_CS].selector, 0x10);
+		assert_int_equal(b->seg[VSEG_CS].attr, 0xc09b);
+		assert_int_equal(b->seg[VSEG_SS].selector, 0x18);
+		assert_int_equal(b->seg[VSEG_SS].attr, 0xc093);
+		assert_int_equal(b->seg[VSEG_TR].attr, 0x8b);
+		assert_int_equal(b->seg[VSEG_TR].limit, 0x67);
+		assert_int_equal(b->reg[VREG_RIP], i ? MiB(16) : MiB(2) + 0x10);
+		assert_int_equal(guest[0].vcpu[0].gpr[GPR_RAX], i ? 0 : 0x2badb002);
+		assert_int_equal(guest[0].vcpu[0].gpr[GPR_RBX], i ? 0 : 0x10000);
+		assert_int_equal(guest[0].vcpu[0].gpr[GPR_RSI], i ? 0x10000 : 0);
+		vm_destroy(&guest[0]);
+		make_image();
+		put(0x236, 0, 2);
+	}
 }
 
 /* ---- Pause -------------------------------------------------------------------------------------- */
@@ -566,6 +680,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CORE_TEST(guests_take_turns),
 		CORE_TEST(a_neighbour_lives_on),
+		CORE_TEST(entry_without_paging),
+		CORE_TEST(exit_port_of_a_device),
+		CORE_TEST(exit_port),
 		CORE_TEST(pause_and_resume),
 		CORE_TEST(a_thousand_lives),
 		CORE_TEST(late_stop),

@@ -20,9 +20,9 @@ static struct load_error why;
 static const u8 kernel[] = "K embedded", initrd[] = "embedded initrd";
 static struct guest_embedded embedded;
 
-bool load_is_bzimage(const u8 *k, u64 size)
+const char *load_format(const u8 *k, u64 size)
 {
-	return size >= 1 && k[0] == 'K';
+	return size >= 1 && k[0] == 'K' ? "K" : NULL;
 }
 
 static void *va(hpa_t pa)
@@ -83,6 +83,52 @@ static void test_modules_win(void **state)
 	config.cmdline_set = true;
 	assert_int_equal(choose(), 0);
 	assert_string_equal(image.cmdline, "");
+}
+
+/* Further files for the kernel, in their order, each with its text. */
+static void test_further_modules(void **state)
+{
+	(void)state;
+	module(1, 0x800, "kernel");
+	module(4, 0x10, "module first text");
+	module(2, 0x10, "initrd its text");
+	module(5, 0x20, "/boot/file module");
+	assert_int_equal(choose(), 0);
+	assert_string_equal(image.initrd_text, "its text");
+	assert_int_equal(image.modules, 2);
+	assert_ptr_equal(image.module[0].data, mem + 0x4000);
+	assert_int_equal(image.module[0].size, 0x10);
+	assert_string_equal(image.module[0].text, "first text");
+	assert_ptr_equal(image.module[1].data, mem + 0x5000);
+	assert_string_equal(image.module[1].text, "");
+	for (unsigned i = 0; i < LOAD_MODULES_MAX - 2; i++)
+		module(6, 1, "module");
+	assert_int_equal(choose(), 0);
+	module(6, 1, "module");
+	assert_int_equal(choose(), -HV_ENOSPC);
+	assert_non_null(strstr(why.text, "more than 8 modules"));
+}
+
+static void test_modules_of_conf(void **state)
+{
+	struct conf_vm v = {.kernel = "k", .modules = 2};
+
+	(void)state;
+	strcpy(v.module[0].file, "dir/a");
+	strcpy(v.module[0].text, "first text");
+	strcpy(v.module[1].file, "dir/a");
+	module(1, 0x800, "image k");
+	module(4, 0x10, "image dir/a");
+	assert_int_equal(guest_images(&image, &v, &info, va, &why), 0);
+	assert_ptr_equal(image.kernel, mem + 0x1000);
+	assert_int_equal(image.modules, 2);
+	assert_ptr_equal(image.module[0].data, mem + 0x4000);
+	assert_string_equal(image.module[0].text, "first text");
+	assert_ptr_equal(image.module[1].data, mem + 0x4000);
+	assert_string_equal(image.module[1].text, "");
+	mem[0x1000] = 'x';
+	assert_int_equal(guest_images(&image, &v, &info, va, &why), -HV_ENOEXEC);
+	assert_non_null(strstr(why.text, "k is no kernel that can be booted"));
 }
 
 /* A kernel of the user's does not get the initrd of another. */
@@ -180,6 +226,8 @@ int main(void)
 		cmocka_unit_test_setup(test_embedded, setup),
 		cmocka_unit_test_setup(test_modules_win, setup),
 		cmocka_unit_test_setup(test_kernel_module_alone, setup),
+		cmocka_unit_test_setup(test_further_modules, setup),
+		cmocka_unit_test_setup(test_modules_of_conf, setup),
 		cmocka_unit_test_setup(test_initrd_module_alone, setup),
 		cmocka_unit_test_setup(test_file_name_first, setup),
 		cmocka_unit_test_setup(test_no_guest, setup),

@@ -15,7 +15,7 @@
 int vcpu_create(struct vm *vm, struct vcpu *v, unsigned id) must_check;
 void vcpu_destroy(struct vcpu *v);
 void vcpu_reset(struct vcpu *v);
-void vcpu_enter_linux(struct vcpu *v, const struct load_entry *entry);
+void vcpu_enter_kernel(struct vcpu *v, const struct load_entry *entry);
 void vcpu_request(struct vcpu *v, u32 bits); /* on the CPU on which it runs */
 void vcpu_notify(struct vcpu *v, u32 bits);  /* from anywhere */
 void vcpu_deadline_update(struct vcpu *v);

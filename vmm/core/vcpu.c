@@ -274,20 +274,26 @@ static void set_flat(struct vcpu *v, enum vseg seg, u16 selector, u32 attr)
 	v->vm->ops->seg_set(v, seg, &s);
 }
 
-/* The state that "64-bit Boot Protocol" (Linux, Documentation/arch/x86/boot.rst) asks for. */
-void vcpu_enter_linux(struct vcpu *v, const struct load_entry *entry)
+/*
+ * The state that Linux's 64-bit boot protocol asks for (Documentation/arch/x86/boot.rst), or the one that its 32-bit
+ * protocol, PVH and Multiboot ("Machine state") have in common.
+ */
+void vcpu_enter_kernel(struct vcpu *v, const struct load_entry *entry)
 {
-	const u32 code = 0xb | SEG_ATTR_S | SEG_ATTR_P | SEG_ATTR_L | SEG_ATTR_G;
+	const u32 code = 0xb | SEG_ATTR_S | SEG_ATTR_P | SEG_ATTR_G |
+			 (entry->long_mode ? SEG_ATTR_L : SEG_ATTR_DB);
 	const u32 data = 0x3 | SEG_ATTR_S | SEG_ATTR_P | SEG_ATTR_DB | SEG_ATTR_G;
 	struct segment gdt = {.base = entry->gdt, .limit = entry->gdt_limit};
 	struct segment idt = {.base = 0, .limit = 0};
 	struct segment tr = {.base = 0, .limit = 0x67, .attr = 0xb | SEG_ATTR_P};
 	enum vseg seg;
 
-	vcpu_reg_set(v, VREG_CR3, entry->cr3);
-	vcpu_reg_set(v, VREG_CR4, CR4_PAE);
-	vcpu_reg_set(v, VREG_EFER, EFER_LME);
-	vcpu_reg_set(v, VREG_CR0, CR0_PE | CR0_ET | CR0_PG);
+	if (entry->long_mode) {
+		vcpu_reg_set(v, VREG_CR3, entry->cr3);
+		vcpu_reg_set(v, VREG_CR4, CR4_PAE);
+		vcpu_reg_set(v, VREG_EFER, EFER_LME);
+	}
+	vcpu_reg_set(v, VREG_CR0, CR0_PE | CR0_ET | (entry->long_mode ? CR0_PG : 0));
 	set_flat(v, VSEG_CS, 0x10, code);
 	for (seg = VSEG_ES; seg <= VSEG_GS; seg++)
 		if (seg != VSEG_CS)
@@ -298,5 +304,7 @@ void vcpu_enter_linux(struct vcpu *v, const struct load_entry *entry)
 	vcpu_reg_set(v, VREG_RFLAGS, RFLAGS_ONE);
 	vcpu_reg_set(v, VREG_RIP, entry->rip);
 	vcpu_reg_set(v, VREG_RSP, entry->rsp);
+	v->gpr[GPR_RAX] = entry->eax;
+	v->gpr[GPR_RBX] = entry->ebx;
 	v->gpr[GPR_RSI] = entry->rsi;
 }

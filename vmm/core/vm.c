@@ -139,7 +139,20 @@ static int create_memory(struct vm *vm, u64 mem, u32 left_out, struct load_error
 	return ret;
 }
 
-static int create_devices(struct vm *vm)
+/* The one port that a user chooses may be another device's. */
+static void tell_device_problem(struct vm *vm, int ret, struct load_error *why)
+{
+	const struct bus_region *r = NULL;
+
+	for (unsigned i = 0; ret == -HV_EEXIST && !r && i < 4; i++)
+		r = bus_find(&vm->pio, vm->exit_port + i);
+	if (r)
+		fmt_s(why->text, sizeof(why->text),
+		      "its exit-port 0x%x would lie on a port of its %s (0x%llx): choose another, 0xf4 for example",
+		      vm->exit_port, r->name, (unsigned long long)r->base);
+}
+
+static int create_devices(struct vm *vm, struct load_error *why)
 {
 	const struct vm_device *d;
 
@@ -150,6 +163,7 @@ static int create_devices(struct vm *vm)
 
 		if (ret) {
 			log_err("guest %s: device %s cannot be made (%d)", vm->name, d->name, ret);
+			tell_device_problem(vm, ret, why);
 			return ret;
 		}
 	}
@@ -246,6 +260,7 @@ int vm_create(struct vm *vm, const struct vm_params *p, struct load_error *why)
 	vm->devices = p->devices;
 	vm->hypercall_console = p->hypercall_console || p->hypercall_compat;
 	vm->hypercall_compat = p->hypercall_compat;
+	vm->exit_port = p->exit_port;
 	vm->tsc_hz = host_tick_hz();
 	vm->policy = (struct vm_policy){msr_passthrough_rows, msr_passthrough_count};
 	kvmclock_init(vm);
@@ -270,7 +285,7 @@ int vm_create(struct vm *vm, const struct vm_params *p, struct load_error *why)
 	ret = create_vcpus(vm);
 	if (ret)
 		goto fail_memory;
-	ret = create_devices(vm);
+	ret = create_devices(vm, why);
 	if (ret)
 		goto fail_vcpus;
 	return 0;
@@ -336,17 +351,18 @@ int vm_boot(struct vm *vm, struct load_error *why)
 	if (!ret)
 		ret = load_reset_vector(&vm->gmem);
 	if (!ret)
-		ret = load_bzimage(&vm->gmem, &vm->machine, &vm->image, &entry, why);
+		ret = load_kernel(&vm->gmem, &vm->machine, &vm->image, &entry, why);
 	if (ret)
 		return ret;
 	vm->boot_ticks = host_ticks();
+	vm->exited = false;
 	reset_devices(vm);
 	for (i = 0; i < vm->cpus; i++) {
 		vm->ops->load(&vm->vcpu[i]);
 		vcpu_reset(&vm->vcpu[i]);
 		forget_messages(&vm->vcpu[i]);
 		if (i == 0)
-			vcpu_enter_linux(&vm->vcpu[i], &entry);
+			vcpu_enter_kernel(&vm->vcpu[i], &entry);
 		else
 			wait_for_startup(&vm->vcpu[i]);
 		vm->ops->put(&vm->vcpu[i]);
@@ -364,7 +380,10 @@ static void end(struct vm *vm, enum vm_state state)
 
 	vm->state = (u8)state;
 	vm_output_end(vm);
-	if (state == VM_STOPPED && !vm->end_told)
+	if (state == VM_STOPPED && vm->exited)
+		log_info("guest %s has ended by its exit port: %u (0x%x)", vm->name, vm->exit_value,
+			 vm->exit_value);
+	else if (state == VM_STOPPED && !vm->end_told)
 		log_info("guest %s has powered off", vm->name);
 	vm->end_told = false;
 	for (i = 0; i < vm->cpus; i++)
@@ -717,5 +736,15 @@ void vm_request_reset(struct vm *vm, const char *how)
 
 void vm_request_poweroff(struct vm *vm)
 {
+	ask(vm, VM_STOP);
+}
+
+/* Where there are several vcpus, one at a time comes here. */
+void vm_request_exit(struct vm *vm, u32 value)
+{
+	if (vm->exited)
+		return;
+	vm->exited = true;
+	vm->exit_value = value;
 	ask(vm, VM_STOP);
 }

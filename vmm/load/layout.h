@@ -18,32 +18,11 @@
 #define LAYOUT_PAGE_TABLES 0x2000ULL /* PML4, PDPT, 4 PDs: the first 4 GiB, 1:1, 2 MiB pages */
 #define LAYOUT_STACK_TOP                                                                           \
 	0xf000ULL /* the kernel sets its own at once; one page that nothing else uses */
-#define LAYOUT_ZERO_PAGE   0x10000ULL
+#define LAYOUT_INFO        0x10000ULL /* zero page, PVH start info or Multiboot information */
+#define LAYOUT_TEXTS       0x11000ULL /* of modules; up to the command line */
 #define LAYOUT_CMDLINE     0x20000ULL
 #define LAYOUT_CMDLINE_MAX 0x10000ULL /* NUL included */
+#define LAYOUT_CMDLINE_END (LAYOUT_CMDLINE + LAYOUT_CMDLINE_MAX)
 #define LAYOUT_KERNEL_MIN  MiB(1)
-
-/* What of a bzImage's setup header the loader needs, checked against the file's size. */
-struct bz_header {
-	const u8 *setup;   /* the file: header fields by offset */
-	u64 header_end;    /* first offset after the header */
-	const u8 *payload; /* the protected-mode part */
-	u64 payload_size;
-	u32 alignment, init_size, initrd_addr_max, cmdline_size;
-	u64 pref_address;
-	bool relocatable;
-};
-
-/* Where everything has been put. */
-struct bz_place {
-	gpa_t kernel;
-	gpa_t initrd; /* 0: none */
-	u64 initrd_size;
-	u64 cmdline_len;
-};
-
-/* Fills the zero page (struct boot_params of Linux); it must lie in RAM. */
-int zeropage_write(struct gmem *g, const struct machine *m, const struct bz_header *h,
-		   const struct bz_place *p) must_check;
 
 #endif

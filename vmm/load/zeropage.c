@@ -8,7 +8,7 @@
 #include <vmm/errno.h>
 #include <vmm/string.h>
 
-#include "layout.h"
+#include "bzimage.h"
 
 enum zero_page {
 	ZP_ACPI_RSDP = 0x070,    /* u64 */
@@ -56,7 +56,7 @@ static void put64(u8 *zp, enum zero_page at, u64 v)
 int zeropage_write(struct gmem *g, const struct machine *m, const struct bz_header *h,
 		   const struct bz_place *p)
 {
-	u8 *zp = gmem_ptr(g, LAYOUT_ZERO_PAGE, ZP_SIZE);
+	u8 *zp = gmem_ptr(g, LAYOUT_INFO, ZP_SIZE);
 	u64 header_end = MIN(h->header_end, (u64)ZP_HEADER_END);
 
 	if (!zp)

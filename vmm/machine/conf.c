@@ -89,6 +89,57 @@ static bool set_number(void *section, const struct key *k, const char *value)
 	return true;
 }
 
+/* A port of the guest's from which four follow one another; decimal, or hexadecimal after 0x. */
+static bool set_port(void *section, const struct key *k, const char *value)
+{
+	u64 n = 0;
+
+	if (!strcmp(value, "none")) {
+		*(u16 *)((u8 *)section + k->offset) = 0;
+		return true;
+	}
+	if (value[0] != '0' || (value[1] | 0x20) != 'x') {
+		if (!parse_digits(&value, &n))
+			return false;
+	} else {
+		for (value += 2; *value && n <= k->limit; value++) {
+			static const char digits[] = "0123456789abcdef";
+			const char *d = strchr(digits, *value >= 'A' ? *value | 0x20 : *value);
+
+			if (!d)
+				return false;
+			n = n << 4 | (u64)(d - digits);
+		}
+	}
+	if (*value || !n || n > k->limit)
+		return false;
+	*(u16 *)((u8 *)section + k->offset) = (u16)n;
+	return true;
+}
+
+/* "FILE TEXT": one more each time. */
+static bool set_module(void *section, unused const struct key *k, const char *value)
+{
+	struct conf_vm *v = section;
+	struct conf_module *m = &v->module[v->modules];
+	size_t len = 0, rest;
+
+	while (value[len] && value[len] != ' ' && value[len] != '\t')
+		len++;
+	if (v->modules == CONF_MODULES_MAX || !len || len >= sizeof(m->file))
+		return false;
+	memcpy(m->file, value, len);
+	m->file[len] = '\0';
+	for (value += len; *value == ' ' || *value == '\t'; value++)
+		;
+	rest = strlen(value);
+	if (rest >= sizeof(m->text))
+		return false;
+	memcpy(m->text, value, rest + 1);
+	v->modules++;
+	return true;
+}
+
 /* Seconds, or "off". */
 static bool set_watchdog(void *section, const struct key *k, const char *value)
 {
@@ -202,10 +253,12 @@ static const struct key keys[] = {
 	 set_text, HOST(input), CONF_NAME_MAX, NULL, 0},
 	{{"vm", "image", "a folder of `guest/images`", "", "The guest's kernel, initrd and command line are those of this image."},
 	 set_text, VM_TEXT(image), NULL, 0},
-	{{"vm", "kernel", "a file, relative to this one", "", "A Linux bzImage. One of `image` and `kernel` is needed."},
+	{{"vm", "kernel", "a file, relative to this one", "", "A Linux bzImage, or an ELF file with a PVH or Multiboot entry (docs/guests.md). One of `image` and `kernel` is needed."},
 	 set_text, VM_TEXT(kernel), NULL, 0},
 	{{"vm", "initrd", "a file, relative to this one", "none", "Its initial RAM disk."},
 	 set_text, VM_TEXT(initrd), NULL, 0},
+	{{"vm", "module", "a file, a space, and text; at most 8 times", "none", "One more file for a kernel that is entered by PVH or Multiboot, behind the initrd, and the text that goes with it as its arguments."},
+	 set_module, 0, 0, NULL, 0},
 	{{"vm", "cmdline", "text, up to the line's end", "the image's", "Its command line."},
 	 set_text, VM_TEXT(cmdline), NULL, VM(cmdline_set)},
 	{{"vm", "memory", "a number with K, M or G, at least 16M", "128M", "Its memory."},
@@ -224,6 +277,8 @@ static const struct key keys[] = {
 	 set_devices, VM(left_out), 0, NULL, 0},
 	{{"vm", "hypercalls", "off, console or compat", "off", "Whether it may write by hypercall, and in which form (docs/guest-abi.md)."},
 	 set_choice, VM(hypercalls), 0, hypercalls, 0},
+	{{"vm", "exit-port", "none, or a port of the guest's: 0xf4", "none", "A write of 8, 16 or 32 bits to it ends the guest, and the value is reported: for test kernels."},
+	 set_port, VM(exit_port), 0xfffc, NULL, 0},
 	{{"vm", "autostart", "on or off", "on", "Whether it is started with the machine."},
 	 set_choice, VM(autostart), 0, switches, 0},
 	{{"vm", "on-reboot", "restart or stop", "restart", "What becomes of it when it reboots."},
@@ -438,7 +493,7 @@ static void key_line(struct parse *p, char *s)
 	if (!k)
 		mistake(p, "the key " SHOWN " is not known in [%s]: did you mean %s?", name,
 			p->section, nearest->doc.key);
-	else if (*given)
+	else if (*given && k->set != set_module) /* the one key that stands for a list */
 		mistake(p, "%s was given already, in line %u: leave one of the two", name, *given);
 	else if (!k->set(section, k, value))
 		mistake(p, "%s = " SHOWN " is not possible: the value is %s", name, value,

@@ -69,6 +69,11 @@ static void check_images(struct conf *c, struct conf_vm *v, const struct conf_ma
 	if (name[0] && !m->has_image(m->ctx, name))
 		mistake("the initrd %s of guest %s is missing: give it, or write its right name",
 			name, v->name);
+	for (unsigned i = 0; i < v->modules; i++) {
+		if (!m->has_image(m->ctx, v->module[i].file))
+			mistake("the module %s of guest %s is missing: give it, or write its right name",
+				v->module[i].file, v->name);
+	}
 }
 
 static u64 machine_cpus(const struct conf_machine *m)

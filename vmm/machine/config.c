@@ -133,6 +133,22 @@ static bool set_cmdline(struct config *c, const struct option *o, const char *va
 	return true;
 }
 
+static bool set_exit_port(struct config *c, const struct option *o, const char *value)
+{
+	const char *end;
+	u64 port;
+
+	(void)o;
+	if (!strcmp(value, "none")) {
+		c->exit_port = 0;
+		return true;
+	}
+	if (!parse_number(value, &port, &end) || *end || !port || port > 0xfffc)
+		return false;
+	c->exit_port = (u16)port;
+	return true;
+}
+
 /* "com1", "0x3f8", either with ",speed"; "none". */
 static bool set_console(struct config *c, const struct option *o, const char *value)
 {
@@ -181,6 +197,9 @@ static const struct option options[] = {
 	 set_choice, offsetof(struct config, on_idle), ends},
 	{{"on-error", "halt, reboot or poweroff", "halt", "What the machine does when no guest can be started."},
 	 set_choice, offsetof(struct config, on_error), ends},
+	{{"exit-port", "none, or a port of the guest's: 0xf4", "none",
+	  "A write of 8, 16 or 32 bits to it ends the guest, and the value is reported: for test kernels."},
+	 set_exit_port, 0, NULL},
 	{{"hypercall.console", "on or off", "off", "Lets the guest write to the console by hypercall (docs/guest-abi.md)."},
 	 set_choice, offsetof(struct config, hypercall_console), switches},
 	{{"hypercall.compat", "on or off", "off", "Takes hypercalls in the older form, a string's address in RAX and its length in RBX (docs/guest-abi.md)."},

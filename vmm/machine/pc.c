@@ -140,6 +140,28 @@ static void power_reset_device(struct vm *vm)
 	vpm_reset(&vm->pm);
 }
 
+/* ---- Exit port ---------------------------------------------------------------------------- */
+
+static u64 exit_read(unused void *dev, unused u64 offset, unsigned size)
+{
+	return BIT(8 * size) - 1;
+}
+
+static void exit_write(void *dev, u64 offset, unused unsigned size, u64 value)
+{
+	if (!offset)
+		vm_request_exit(dev, (u32)value);
+}
+
+static const struct bus_ops exit_ops = {.read = exit_read, .write = exit_write};
+
+/* The last one: a port that another device has is refused. */
+static int exit_create(struct vm *vm)
+{
+	return vm->exit_port ? claim(vm, &vm->pio, vm->exit_port, 4, &exit_ops, vm, "exit-port") :
+			       0;
+}
+
 /* ---- What is not there ------------------------------------------------------------------------ */
 
 /*
@@ -172,7 +194,11 @@ static int absent_create(struct vm *vm)
 }
 
 const struct vm_device pc_devices[] = {
-	{"ioapic", ioapic_create, ioapic_reset}, {"uart", uart_create, uart_reset},
-	{"rtc", rtc_create, rtc_reset},          {"power", power_create, power_reset_device},
-	{"absent", absent_create, NULL},         {NULL, NULL, NULL},
+	{"ioapic", ioapic_create, ioapic_reset},
+	{"uart", uart_create, uart_reset},
+	{"rtc", rtc_create, rtc_reset},
+	{"power", power_create, power_reset_device},
+	{"absent", absent_create, NULL},
+	{"exit-port", exit_create, NULL},
+	{NULL, NULL, NULL},
 };

@@ -39,6 +39,15 @@ _Noreturn void power_off(void);
 		      (unsigned long long)wanted_);                                                \
 	} while (0)
 
+/* ---- The 32-bit entry ------------------------------------------------------------------------ */
+
+/* What it found (header.S). All zero after the 64-bit one. */
+struct entry {
+	u32 eax, ebx, ecx, edx, esi, edi, ebp, eflags, cr0, cr4, efer;
+	u16 cs, ds, es, ss;
+};
+extern const struct entry micro_entry;
+
 /* ---- Exceptions and interrupts --------------------------------------------------------------- */
 
 struct frame {

@@ -15,6 +15,8 @@
 #define CONF_NAME_MAX    24 /* with the NUL; of guests and images */
 #define CONF_PATH_MAX    128
 #define CONF_CMDLINE_MAX 1024
+#define CONF_MODULES_MAX 8       /* of a guest */
+#define CONF_MODULE_MAX  256     /* a module's text, with the NUL */
 #define CONF_SIZE_MAX    KiB(64) /* of the file */
 
 enum conf_hypercalls { CONF_HYPERCALLS_OFF, CONF_HYPERCALLS_CONSOLE, CONF_HYPERCALLS_COMPAT };
@@ -26,6 +28,10 @@ struct conf_vm {
 	bool broken;               /* it has a mistake: not to be started */
 	char image[CONF_NAME_MAX]; /* of guest/images; "": kernel, initrd and cmdline say what it is */
 	char kernel[CONF_PATH_MAX], initrd[CONF_PATH_MAX];
+	struct conf_module {
+		char file[CONF_PATH_MAX], text[CONF_MODULE_MAX];
+	} module[CONF_MODULES_MAX];
+	unsigned modules;
 	char cmdline[CONF_CMDLINE_MAX];
 	bool cmdline_set;
 	u64 memory; /* bytes */
@@ -37,6 +43,7 @@ struct conf_vm {
 	u32 left_out;  /* MACHINE_*: what it does not have */
 	u8 machine;    /* pc is all there is */
 	u8 hypercalls; /* enum conf_hypercalls */
+	u16 exit_port; /* 0: none */
 	bool autostart;
 	u8 on_reboot, on_crash; /* enum conf_policy */
 	u32 watchdog;           /* seconds; 0: off */

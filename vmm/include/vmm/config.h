@@ -28,6 +28,7 @@ struct config {
 	u8 on_error;            /* on-error=halt|reboot|poweroff, default halt */
 	bool hypercall_console; /* hypercall.console=on|off, default off */
 	bool hypercall_compat;  /* hypercall.compat=on|off, default off */
+	u16 exit_port;          /* exit-port=0xf4: of the guest's; 0: none */
 	u8 loglevel;            /* loglevel=err|warn|info|debug, default info */
 };
 

@@ -120,6 +120,9 @@ struct vm {
 	struct chardev console; /* the UART's far end */
 	const struct vm_device *devices;
 	bool hypercall_console, hypercall_compat;
+	u16 exit_port; /* 0: none */
+	bool exited;   /* it has written to it, since it was started: */
+	u32 exit_value;
 	u64 cr4_allowed; /* bits that the guest's CPUID offers */
 	u64 boot_ticks;  /* host ticks when the guest last started: zero of its kvmclock */
 	u64 tsc_hz;
@@ -164,6 +167,7 @@ struct vm_params {
 	unsigned cpus; /* 1 to VM_CPUS_MAX; *vm has vm_size(cpus) bytes */
 	struct load_image image;
 	bool hypercall_console, hypercall_compat;
+	u16 exit_port; /* a write to it, and to none of the three behind it, ends the guest; 0: none */
 	const struct backend_ops *ops;
 	const struct backend_caps *caps;
 	struct hv *hv;
@@ -197,5 +201,7 @@ void vm_request_destroy(struct vm *vm, void (*destroyed)(struct vm *vm));
 void vm_kill(struct vm *vm, const char *fmt, ...) printf_like(2, 3);
 void vm_request_reset(struct vm *vm, const char *how);
 void vm_request_poweroff(struct vm *vm);
+/* By its exit port: the first value counts, and is reported. */
+void vm_request_exit(struct vm *vm, u32 value);
 
 #endif
