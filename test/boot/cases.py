@@ -285,11 +285,19 @@ DEBIAN_I386 = debian.member("linux-image-686", "./boot/vmlinuz-*", "i386")
 
 def stock(name, machine, cpus, kernel=DEBIAN, initrd="guest/shell/initramfs.cpio.gz", **more):
     """Debian's kernel as it is in its package, to a shell and to its power-off."""
-    steps = (Expect(r"Linux version 6\S* \(debian-kernel@", timeout=120), Expect(r"Allowing %d CPUs" % cpus, timeout=120),
+    steps = (# It unpacks itself first, with xz: some billions of instructions.
+             Expect(r"Linux version 6\S* \(debian-kernel@", timeout=900), Expect(r"Allowing %d CPUs" % cpus, timeout=120),
              Expect(r"^havoc:/root# ", timeout=600),
              Send("nproc; echo $((6*7))\n"), Expect(r"^%d\r?\n42\r?$" % cpus), Send("poweroff -f\n"), OFF)
     return Boot("stock/" + name, machine, steps, ends="poweroff", cost=120, options="mem=512M cpus=%d" % cpus,
                 modules=((kernel, "kernel console=ttyS0,115200 panic=-1"), (initrd, "initrd")), **more)
+
+
+def memtest(name, machine, bits):
+    """Debian's memtest86+ makes a pass over the least memory that a guest can have."""
+    kernel = debian.member("memtest86+", "./boot/memtest86+%s.bin" % bits)
+    return Boot("stock/" + name, machine, (Expect(r"Memtest86\+ v"), Expect(r"Pass: +1 +Errors: 0 ", timeout=1200)), cost=200,
+                options="mem=16M", modules=((kernel, "kernel console=ttyS0,115200"),))
 
 
 def smp_guest(name, machine, cpus, timeout=60):
@@ -416,6 +424,8 @@ CASES = [
     stock("debian-svm-2-cpus", qemu(cpus=2, mem=1024), 2),
     *full(
         stock("debian-svm-1-cpu", qemu(mem=1024), 1),
+        memtest("memtest-svm", MAX, "x64"),
+        memtest("memtest-32-bit-svm", MAX, "ia32"),
         stock("debian-i386-svm", qemu(mem=1024), 1, DEBIAN_I386, debian.shell_initrd("i386")),
         stock("debian-svm-4-cpus", qemu(cpus=4, mem=1024), 4),
         stock("debian-vmx-1-cpu", bochs(mem=1024), 1),
