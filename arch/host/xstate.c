@@ -58,12 +58,19 @@ u64 xstate_mask(void)
 	return all;
 }
 
-/* Bytes of the standard format for the components of `mask`, so many that what follows is aligned. */
+/*
+ * Bytes of the standard format for the components of `mask`, so many that what follows is aligned. Not fewer than the CPU itself
+ * says for all that it has: Bochs writes PKRU's place although that is not asked for.
+ */
 static u64 xstate_size(u64 mask)
 {
 	u64 size = sizeof(struct xsave_area);
 	u32 r[4];
 
+	if (mask) {
+		host_cpuid(0xd, 0, r);
+		size = MAX(size, (u64)r[CPUID_ECX]);
+	}
 	for (unsigned i = 2; i < 63; i++) {
 		if (!(mask & BIT(i)))
 			continue;
