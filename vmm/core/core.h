@@ -55,7 +55,6 @@ enum run_end {
 	RUN_STOPPED,   /* REQ_STOP */
 };
 enum run_end vcpu_run(struct vcpu *v);
-void slice_timer_arm(struct vcpu *v);
 
 /* vm.c: for cpu.c. */
 void vm_vcpu_parked(struct vcpu *v);

@@ -86,7 +86,6 @@ static void make_loaded(struct hv *hv, struct cpu *c, struct vcpu *v)
 	v->timer_armed = TIMER_UNKNOWN;
 	clock_run(&v->clock, host_ticks());
 	vcpu_deadline_update(v);
-	slice_timer_arm(v);
 }
 
 /* Only the first vcpu has work to do then. */

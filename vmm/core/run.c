@@ -3,9 +3,9 @@
  * The run loop of a vcpu: requests, entry, exit, dispatch, again. Called by cpu_loop(). It is the product's hot
  * loop: a pass in which nothing is pending looks at one word, and asks the clock for nothing.
  *
- * Timers: the vcpu's next deadline goes to the back end, if that has a timer of its own (VMX-preemption timer), and the
- * scheduler's into the host's hardware timer; without one, the earlier of the two does. Its exit, like any host interrupt, is
- * where expired timers fire. A deadline that passes in root mode ends the next entry at once. docs/decisions/0009-slices.md.
+ * Timers: the earlier of the vcpu's next deadline and the scheduler's goes to the back end (VMX-preemption timer) or into
+ * the host's hardware timer; its exit, like any host interrupt, is where expired timers fire. A deadline that passes in root
+ * mode ends the next entry at once. docs/decisions/0009-slices.md.
  */
 #include <arch/regs.h>
 #include <vmm/host.h>
@@ -19,23 +19,9 @@ static struct cpu *cpu_of(const struct vcpu *v)
 	return &v->vm->hv->cpu[v->cpu];
 }
 
-static bool has_own_timer(const struct vcpu *v)
-{
-	return v->vm->caps->run_deadline;
-}
-
 void vcpu_deadline_update(struct vcpu *v)
 {
-	v->deadline = has_own_timer(v) ? v->clock.armed : MIN(v->clock.armed, cpu_of(v)->deadline);
-}
-
-/* Once a turn at most, so that an exit costs the same whether others wait or not. */
-void slice_timer_arm(struct vcpu *v)
-{
-	struct cpu *c = cpu_of(v);
-
-	if (has_own_timer(v))
-		host_timer_arm(c->number, c->deadline);
+	v->deadline = MIN(v->clock.armed, cpu_of(v)->deadline);
 }
 
 /* The interrupt may have been the timer's, a little early even: it is armed anew for whatever is left. */
@@ -63,7 +49,6 @@ static bool preempted(struct vcpu *v)
 		return true;
 	c->deadline = sched_deadline(s, c->number);
 	vcpu_deadline_update(v);
-	slice_timer_arm(v);
 	return false;
 }
 
@@ -188,7 +173,7 @@ static int serve_requests(struct vcpu *v)
 static void deadline_changed(struct vcpu *v, u64 deadline)
 {
 	v->timer_armed = deadline;
-	if (!has_own_timer(v))
+	if (!v->vm->caps->run_deadline)
 		host_timer_arm(v->cpu, deadline);
 }
 
