@@ -63,10 +63,11 @@ static void everything(void **state)
 	read_conf(
 		"\xef\xbb\xbf# all\r\n[host]\non-idle = halt\non-error=reboot\n input = b \n\n"
 		"[vm a]\n kernel = dir/bzImage\n initrd = rd\n cmdline = a = b # c\n memory = 1G\n"
-		"affinity = 0-1, 3\nweight = 7\nmachine = pc\nexit-port = none\nhypercalls = compat\n; no\n"
+		"affinity = 0-1, 3\nweight = 7\nmachine = pc\nhypercalls = compat\n; no\n"
 		"module = dir/a  first text = 1 \nmodule = b\nexit-port = 0xF4\n"
 		"autostart = off\non-reboot = stop\non-crash = hold\nwatchdog = 90s\ncpus = 1\n"
-		"[ vm   b ]\nimage = tiny\nmemory=64M\naffinity=2\ndedicated=on\n[vm c.-_9]\nimage=x");
+		"[ vm   b ]\nimage = tiny\nmemory=64M\naffinity=2\ndedicated=on\n"
+		"[vm c.-_9]\nimage=x\nexit-port = none");
 	assert_string_equal(told, "");
 	assert_int_equal(c.mistakes, 0);
 	assert_int_equal(c.vms, 3);
@@ -88,6 +89,7 @@ static void everything(void **state)
 	assert_string_equal(v->module[1].text, "");
 	assert_int_equal(v->exit_port, 0xf4);
 	assert_int_equal(c.vm[1].exit_port, 0);
+	assert_int_equal(c.vm[2].exit_port, 0);
 	assert_false(v->autostart);
 	assert_int_equal(v->on_reboot, CONF_STOP);
 	assert_int_equal(v->on_crash, CONF_HOLD);
@@ -170,7 +172,9 @@ static void mistakes(void **state)
 	says("[vm a]\nimage = x\nexit-port = 0\n",
 	     "exit-port = 0 is not possible: the value is none, or a port of the guest's: 0xf4");
 	says("[vm a]\nimage = x\nexit-port = 0xfffd\n", "is not possible");
-	says("[vm a]\nimage = x\nexit-port = 0xf4 \n exit-port = 0xg\n", "0xg is not possible");
+	says("[vm a]\nimage = x\nexit-port = 0xg\n", "0xg is not possible");
+	says("[vm a]\nimage = x\nexit-port = 0xf4\n exit-port = none\n",
+	     "4: exit-port was given already, in line 3: leave one of the two");
 	says("[vm a]\nimage = x\nexit-port = 65533\n", "is not possible");
 	says("[vm a]\nimage = x\nexit-port = 0xfffffffffffffffff4\n", "is not possible");
 	says("[vm a]\nimage = x\naffinity = 2-7\n",

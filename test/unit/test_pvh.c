@@ -234,7 +234,9 @@ static void segments(unused void **state)
 		{{1, TEXT_AT, 0, MiB(18), 16, ~0ULL, 0}, "not in the guest's RAM", HV_ENOMEM},
 		{{1, TEXT_AT, 0, ~0ULL - 15, 16, 32, 0}, "not in the guest's RAM", HV_ENOMEM},
 		{{1, TEXT_AT, 0, 0xa0000, 16, 32, 0}, "not in the guest's RAM", HV_ENOMEM},
-		{{1, TEXT_AT, 0, 0x9fbf8, 16, 16, 0}, "not in the guest's RAM", HV_ENOMEM},
+		{{1, TEXT_AT, 0, MACHINE_LOW_END - 8, 16, 16, 0},
+		 "not in the guest's RAM",
+		 HV_ENOMEM},
 		{{1, TEXT_AT, 0, GiB(4), 16, 32, 0}, "not in the guest's RAM", HV_ENOMEM},
 		{{1, TEXT_AT, 0, MiB(16) + 0xfff, 16, 32, 0},
 		 "segment 1 of the kernel (0x20 bytes at 0x1000fff) lies over",
@@ -262,7 +264,7 @@ static void segments(unused void **state)
 	rows[1] = (struct elf_row){1, ~0ULL, 0, ~0ULL, 0, 0, 0};
 	remake();
 	loaded();
-	rows[1] = (struct elf_row){1, TEXT_AT, 0, 0x30000, 0x100, 0x6fc00, 0};
+	rows[1] = (struct elf_row){1, TEXT_AT, 0, 0x30000, 0x100, MACHINE_LOW_END - 0x30000, 0};
 	remake();
 	loaded();
 	assert_true(memory_is(0x30000, file + TEXT_AT, 0x100));
