@@ -65,6 +65,7 @@ static const struct control_row control_rows[] = {
 	{ VMX_EXIT,  MUST,  EXITC_LOAD_PAT,	"loading of IA32_PAT on exit" },
 	{ VMX_EXIT,  MUST,  EXITC_SAVE_EFER,	"saving of IA32_EFER" },
 	{ VMX_EXIT,  MUST,  EXITC_LOAD_EFER,	"loading of IA32_EFER on exit" },
+	{ VMX_EXIT,  MAY,   EXITC_SAVE_TIMER,	"saving of the VMX-preemption timer" },
 	{ VMX_ENTRY, MUST,  ENTRYC_LOAD_DEBUG,	"loading of debug controls" },
 	{ VMX_ENTRY, LATER, ENTRYC_IA32E,	"64-bit guests" },
 	{ VMX_ENTRY, MUST,  ENTRYC_LOAD_PAT,	"loading of IA32_PAT on entry" },

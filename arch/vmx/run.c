@@ -62,7 +62,12 @@ static void switch_timer(struct vmx_vcpu *vx, bool on)
 	vx->state ^= VMX_TIMER_ON;
 	vx->pin ^= PIN_TIMER;
 	vmwrite(VMCS_PIN_CONTROLS, vx->pin);
+	vmwrite(VMCS_EXIT_CONTROLS, on ? vx->caps.control[VMX_EXIT] :
+					 vx->caps.control[VMX_EXIT] & ~(u32)EXITC_SAVE_TIMER);
 }
+
+/* Entries for which a timer that goes on from where the exit has stopped it may lag behind the clock by the time between them. */
+#define TIMER_ENTRIES 8
 
 /*
  * The VMX-preemption timer counts down once for every 2^rate ticks of the TSC, which is the host's clock; 0 exits before
@@ -76,6 +81,8 @@ static void start_timer(struct vmx_vcpu *vx, u64 deadline)
 	if (deadline > now)
 		left = ((deadline - now) >> vx->timer_rate) + 1;
 	vmwrite(VMCS_PREEMPTION_TIMER, MIN(left, 0xffffffffULL));
+	vx->timer_deadline = deadline;
+	vx->timer_entries = vx->caps.control[VMX_EXIT] & EXITC_SAVE_TIMER ? TIMER_ENTRIES : 1;
 }
 
 /* Whatever has to be done before an entry and is not due at most of them. */
@@ -112,7 +119,8 @@ void vmx_run(struct vcpu *v, u64 deadline, struct vm_exit *exit)
 			prepare_and_enter(v, deadline, exit);
 			return;
 		}
-		start_timer(vx, deadline);
+		if (unlikely(!--vx->timer_entries || deadline != vx->timer_deadline))
+			start_timer(vx, deadline);
 	}
 	vmx_resume(v, &vx->host_rsp, exit);
 }
@@ -213,6 +221,7 @@ exited_rarely(struct vcpu *v, struct vm_exit *exit, u32 reason)
 	struct vmx_raw raw = {.reason = reason & REASON_BASIC};
 	u32 need;
 
+	vx->timer_entries = 1; /* it may have been the timer's, or take long */
 	if (unlikely(reason & REASON_ENTRY_FAILED)) {
 		entry_refused(vx, reason, exit);
 		return;

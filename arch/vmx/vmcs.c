@@ -90,7 +90,7 @@ void vmcs_write_controls(struct vcpu *v)
 	vmwrite(VMCS_PIN_CONTROLS, vx->pin);
 	vmwrite(VMCS_PROC_CONTROLS, vx->proc);
 	vmwrite(VMCS_PROC2_CONTROLS, proc2);
-	vmwrite(VMCS_EXIT_CONTROLS, caps->control[VMX_EXIT]);
+	vmwrite(VMCS_EXIT_CONTROLS, caps->control[VMX_EXIT] & ~(u32)EXITC_SAVE_TIMER);
 	vmwrite(VMCS_ENTRY_CONTROLS, vx->entry_controls);
 	vmwrite(VMCS_EXCEPTION_BITMAP, EXCEPTIONS);
 	vmwrite(VMCS_PF_ERROR_MASK, 0);

@@ -87,7 +87,6 @@ def measure_boot(env, folder, machine):
 KERNELS = (("bench/bench_guest.bz", "image bench"), ("bench/busy_guest.bz", "image busy"))
 MANY = (1, 8, 32)
 MANY_SPREAD = 1.05  # the aim: what an exit costs, whoever else is there
-MANY_REACHED = {"svm": 1.05, "vmx": 1.12}  # docs/decisions/0009-slices.md
 
 
 def bare(name, kernel, *more):
@@ -192,10 +191,10 @@ def cases(_env):
                 raise Broken("no exit for the scheduler on the shared CPU: nothing is counted", os.path.join(folder, "serial.txt"))
             too_many(values, {"dedicated": 0, "interrupts": 0, **MEMORY_AIMS})
 
-        def many(env, folder, machine=machine, reached=MANY_REACHED[backend]):
+        def many(env, folder, machine=machine):
             built(env)
             one, most = (measure_many(env, folder, machine, n) for n in (MANY[0], MANY[-1]))
-            too_many(most, {name: int(one[name] * reached) for name in ROUND_TRIP_AIMS})
+            too_many(most, {name: int(one[name] * MANY_SPREAD) for name in ROUND_TRIP_AIMS})
 
         found += [Case("bench/%s/round-trips" % backend, trips, cost=10), Case("bench/%s/boot" % backend, boot, cost=30),
                   Case("bench/%s/two-cpus" % backend, two_cpus, cost=20),

@@ -132,7 +132,7 @@ static void test_usable_models(void **state)
 		assert_int_equal(caps.control[VMX_PIN], 0x7f); /* with default1 bits 1, 2, 4 */
 		assert_int_equal(caps.control[VMX_PROC],
 				 0xb6186172 | PROC_HLT | PROC_TSC_OFFSET | PROC_MWAIT | PROC_RDPMC);
-		assert_int_equal(caps.control[VMX_EXIT], 0x36dfb | 0x3c8204);
+		assert_int_equal(caps.control[VMX_EXIT], 0x36dfb | 0x7c8204);
 		assert_int_equal(caps.control[VMX_ENTRY], 0x11fb | 0xc004);
 		assert_true(proc2 & PROC2_EPT);
 		assert_true(proc2 & PROC2_UNRESTRICTED);
