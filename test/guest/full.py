@@ -103,7 +103,7 @@ def from_nothing(w):
         child = core.children.start(["make", "--no-print-directory", "guest", "BUILD=" + w.build], stdout=out, stderr=out, stdin=subprocess.DEVNULL,
                                     env={**os.environ, **core.CLEAN_MAKE, **environment})
     deadline = time.monotonic() + 1800 * w.env.scale
-    while len(glob.glob(os.path.join(cache, "havoc/objects/*/kernel/*.o"))) < 40:
+    while len(glob.glob(os.path.join(cache, "havoc/objects/*/*/*.o"))) < 100:
         if child.poll() is not None or time.monotonic() > deadline:
             core.children.stop(child)
             raise Failure("the build did not get half way", w.log)
