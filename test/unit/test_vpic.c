@@ -523,6 +523,12 @@ static void a_single_master_has_no_cascade(unused void **state)
 	irq(9, true);
 	assert_int_equal(vpic_ack(&pic), 0x22);
 	assert_int_equal(isr(SLAVE), 0);
+	/* And nothing that could nest. */
+	wr(MASTER, 0, 0x13);
+	wr(MASTER, 1, 0x20);
+	wr(MASTER, 1, 0x11);
+	assert_int_equal(vpic_ack(&pic), 0x22);
+	assert_false(line);
 }
 
 /* ---- OCW3, ports -------------------------------------------------------------------------- */
@@ -565,9 +571,10 @@ static void poll_command(unused void **state)
 	assert_int_equal(isr(MASTER), 0x20);
 	/* At either port, and once. */
 	irq(1, true);
+	wr(MASTER, 1, 0x80);
 	wr(MASTER, 0, 0x0c);
 	assert_int_equal(rd(MASTER, 1), 0x81);
-	assert_int_equal(rd(MASTER, 1), 0);
+	assert_int_equal(rd(MASTER, 1), 0x80);
 	wr(MASTER, 0, EOI);
 	wr(MASTER, 0, EOI);
 	/* Each chip by itself. */

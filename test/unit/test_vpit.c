@@ -231,6 +231,14 @@ static void read_back_command(unused void **state)
 	assert_int_equal(rd(1), OUT | LOW | MODE(2));
 	assert_int_equal(rd(1), 18 - 4);
 	assert_int_equal(rd(1), 18 - 104 % 18);
+	/* A status that has not been read stays, too. */
+	wr(3, READ_BACK | NO_COUNT | 0x08);
+	wr(2, 1);
+	wr(2, 0x10);
+	wr(3, READ_BACK | NO_COUNT | 0x08);
+	assert_int_equal(rd(2), OUT | BOTH | MODE(3));
+	start2(3, 0x1000);
+	pass(105);
 	/* Either alone. */
 	wr(3, READ_BACK | NO_STATUS | 0x08);
 	pass(1);
@@ -249,8 +257,7 @@ static void the_mode_is_told_as_written(unused void **state)
 
 	for (mode = 0; mode < 8; mode++) {
 		wr(3, (u8)(COUNTER2 | LOW | MODE(mode) | BCD));
-		assert_int_equal(status(2),
-				 LOW | MODE(mode) | BCD | NULL_CNT | (mode ? OUT : 0));
+		assert_int_equal(status(2), LOW | MODE(mode) | BCD | NULL_CNT | (mode ? OUT : 0));
 	}
 }
 
@@ -297,6 +304,14 @@ static void mode_0(unused void **state)
 	assert_int_equal(rd16(2), 0xfffd);
 	pass(10);
 	ASSERT_CYCLES("00", 0xfffd, 0xfffd);
+	wr(2, 0);
+	pass(1);
+	ASSERT_CYCLES("0001", 3, 2, 1, 0);
+	/* The first byte of one comes before another has been loaded. */
+	wr16(2, 9);
+	wr(2, 3);
+	pass(2);
+	ASSERT_CYCLES("00", 0xffff, 0xffff);
 	wr(2, 0);
 	pass(1);
 	ASSERT_CYCLES("0001", 3, 2, 1, 0);
@@ -391,6 +406,17 @@ static void mode_2(unused void **state)
 	start2(6, 9);
 	pass(1);
 	ASSERT_CYCLES("11", 9, 9);
+	wr16(2, 5);
+	pass(1);
+	ASSERT_CYCLES("11", 5, 5);
+	/* With the gate low no period ends. */
+	wr61(GATE2);
+	pass(2);
+	wr16(2, 7);
+	wr61(0);
+	pass(10);
+	ASSERT_CYCLES("11", 4, 4);
+	assert_true(status(2) & NULL_CNT);
 	/* 1 is illegal. */
 	wr61(GATE2);
 	start2(2, 1);

@@ -233,9 +233,8 @@ static void count_complete(struct vpit_counter *c, u64 now)
 	c->null_count = true;
 	if (mode_of(c) == TERMINAL_COUNT)
 		stop(c, now);
-	if (c->load_at != NEVER || rule->triggered)
-		return; /* with the load that is to come, or with the next trigger */
-	c->load_at = rule->periodic && c->loaded ? end_of_cycle(c, now) : now + 1;
+	if (!rule->triggered) /* those wait for a trigger */
+		c->load_at = rule->periodic && c->loaded ? end_of_cycle(c, now) : now + 1;
 }
 
 /* "Gate Pin Operations Summary" */
