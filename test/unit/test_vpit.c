@@ -640,7 +640,7 @@ static void no_drift(unused void **state)
 			continue;
 		/* As many as there were periods of 1193 cycles. */
 		assert_int_equal(rises, n);
-		assert_int_equal((ticks - begin) / 1000 * (VPIT_HZ / 1193.0) / 2400000, n);
+		assert_int_equal((ticks - begin) * VPIT_HZ / 2400000000ULL / 1193, n);
 	}
 }
 

@@ -19,8 +19,8 @@
 
 /*
  * Periodic interrupts come no faster than this, those between are merged into one: a guest that asks for one every 2 us
- * cannot have the host do nothing else. It is below the 62 us of the fastest use known (sampled sound at 16 kHz), and some
- * ten times what an interrupt costs with its exits.
+ * cannot have the host do nothing else. Below the 61 us of what software does ask for at most, sound by samples at 16 kHz;
+ * a twentieth of a kernel's shortest tick (1000 Hz).
  */
 #define VPIT_MIN_PERIOD_NS 50000
 
@@ -38,11 +38,11 @@ struct vpit_counter {
 	u16 count;       /* count register, as written */
 	bool written;    /* `count` is a whole one, written since the control word */
 	bool null_count; /* `count` is not what is being counted */
-	bool loaded; /* it has counted since the control word; false: stands still at `stopped_at` */
-	u16 stopped_at; /* as read */
-	u32 from;       /* the count that was loaded */
-	u64 start;      /* when it was */
-	bool held;      /* gate is low: counting stands at `elapsed` cycles (modes 0 and 4) */
+	bool loaded;     /* `from` is counted down; false: it stands still at `stopped_at` */
+	u16 stopped_at;  /* as read */
+	u32 from;        /* the count that was loaded */
+	u64 start;       /* when it was */
+	bool held;       /* gate is low: counting stands at `elapsed` cycles (modes 0 and 4) */
 	u64 elapsed;
 	u64 load_at; /* when `count` is to be loaded; ~0: not now */
 };
