@@ -109,6 +109,7 @@ static const struct reg_row reg_rows[VREG_COUNT] = {
 	[VREG_CR3] = {SAVE(cr3), SVM_CLEAN_CR},
 	[VREG_PAT] = {SAVE(g_pat), SVM_CLEAN_NP},
 	[VREG_DR7] = {SAVE(dr7), SVM_CLEAN_DR},
+	[VREG_DR6] = {SAVE(dr6), SVM_CLEAN_DR},
 	/* VMLOAD's: never cached. */
 	[VREG_SYSENTER_CS] = {SAVE(sysenter_cs), 0},
 	[VREG_SYSENTER_ESP] = {SAVE(sysenter_esp), 0},
