@@ -147,6 +147,39 @@ static void decode_vectoring(u64 info, struct event *out)
 	}
 }
 
+/* INT n, INT3 and INTO. */
+static bool is_software(u64 info)
+{
+	u8 type = (u8)field_get(SVM_EVENT_TYPE, info), vector = (u8)(info & SVM_EVENT_VECTOR);
+
+	return type == SVM_EVENT_SOFT ||
+	       (type == SVM_EVENT_EXC && (vector == VEC_BP || vector == VEC_OF));
+}
+
+/*
+ * A CALL and a task gate of the IDT are told apart by whether an event was being delivered. The exit comes before the instruction
+ * has done anything, and without its length.
+ */
+static void decode_task(const struct vmcb *c, struct vm_exit *exit)
+{
+	u64 info = c->exitinfo2;
+	bool gate = c->exitintinfo & SVM_EVENT_VALID;
+	bool software = gate && is_software(c->exitintinfo);
+
+	exit->task = (struct exit_task){
+		.selector = (u16)c->exitinfo1,
+		.source = info & SVM_TASK_IRET ? TASK_IRET :
+			  info & SVM_TASK_JMP  ? TASK_JMP :
+			  gate                 ? TASK_GATE :
+						 TASK_CALL,
+		.insn = !gate || software,
+		.external = gate && !software,
+		.rf = info & SVM_TASK_RF,
+		.has_error = gate && info & SVM_TASK_HAS_ERROR,
+		.error = (u32)info,
+	};
+}
+
 static void decode_row(const struct vmcb *c, const struct svm_caps *caps, struct vm_exit *exit)
 {
 	const struct svm_exit_row *row = &svm_exit_rows[c->exitcode];
@@ -165,6 +198,9 @@ static void decode_row(const struct vmcb *c, const struct svm_caps *caps, struct
 	case EXIT_CR:
 		decode_cr(c, caps, exit);
 		break;
+	case EXIT_TASK_SWITCH:
+		decode_task(c, exit);
+		return;
 	case EXIT_RDMSR:
 		if (c->exitinfo1 & 1)
 			exit->kind = EXIT_WRMSR;

@@ -349,7 +349,8 @@ static void entry_refused(struct vcpu *v, struct vm_exit *exit)
 /* What is to be done for an exit before core sees it. */
 static void own_exit(struct vcpu *v, struct svm_vcpu *s, struct vm_exit *exit)
 {
-	if (exit->vectoring.type == EVENT_NMI)
+	/* A task switch ends its delivery (task_switch.c); after any other exit it is injected again. */
+	if (exit->vectoring.type == EVENT_NMI && exit->kind != EXIT_TASK_SWITCH)
 		svm_nmi_undo(s);
 	switch (exit->kind) {
 	case EXIT_EXT_INTR:

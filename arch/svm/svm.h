@@ -208,6 +208,12 @@ _Static_assert(sizeof(struct vmcb_seg) == 16, "VMCB Layout");
 #define SVM_NP_ENABLE  BIT(0)
 
 /* EVENTINJ and EXITINTINFO. */
+/* EXITINFO2 of a task switch; its low half is the error code. APM vol. 2 "Miscellaneous Intercepts": "Task Switch Intercept". */
+#define SVM_TASK_IRET      BIT(36)
+#define SVM_TASK_JMP       BIT(38)
+#define SVM_TASK_HAS_ERROR BIT(44)
+#define SVM_TASK_RF        BIT(48)
+
 #define SVM_EVENT_VECTOR    GENMASK(7, 0)
 #define SVM_EVENT_TYPE      GENMASK(10, 8)
 #define SVM_EVENT_HAS_ERROR BIT(11)

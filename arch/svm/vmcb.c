@@ -109,6 +109,7 @@ static const struct reg_row reg_rows[VREG_COUNT] = {
 	[VREG_CR3] = {SAVE(cr3), SVM_CLEAN_CR},
 	[VREG_PAT] = {SAVE(g_pat), SVM_CLEAN_NP},
 	[VREG_DR7] = {SAVE(dr7), SVM_CLEAN_DR},
+	[VREG_DR6] = {SAVE(dr6), SVM_CLEAN_DR},
 	/* VMLOAD's: never cached. */
 	[VREG_SYSENTER_CS] = {SAVE(sysenter_cs), 0},
 	[VREG_SYSENTER_ESP] = {SAVE(sysenter_esp), 0},
@@ -134,6 +135,14 @@ static u64 cpl_get(const struct vmcb *c)
 	return c->save.rflags & RFLAGS_VM ? 3 : c->save.cpl & 3;
 }
 
+/* EFER.LMA is LME and CR0.PG together. Bochs clears it before the exit of a MOV to CR0 that would have. */
+static u64 efer_get(const struct vmcb *c)
+{
+	u64 efer = c->save.efer & ~(EFER_SVME | EFER_LMA);
+
+	return efer & EFER_LME && c->save.cr0 & CR0_PG ? efer | EFER_LMA : efer;
+}
+
 static u64 code_bits(const struct vmcb *c)
 {
 	if (svm_in_64bit_code(c))
@@ -155,7 +164,7 @@ u64 svm_vmcb_reg_get(const struct svm_vcpu *s, enum vreg reg)
 	case VREG_CR4:
 		return c->save.cr4 & ~s->cr4_forced;
 	case VREG_EFER:
-		return c->save.efer & ~EFER_SVME;
+		return efer_get(c);
 	case VREG_TSC_OFFSET:
 		return c->tsc_offset;
 	case VREG_CPL:

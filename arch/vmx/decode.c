@@ -208,6 +208,32 @@ u32 vmx_event_to_info(const struct event *event, bool protected_mode)
 	return info;
 }
 
+#define TASK_SELECTOR GENMASK(15, 0)
+#define TASK_SOURCE   GENMASK(31, 30)
+
+_Static_assert(TASK_CALL == 0 && TASK_IRET == 1 && TASK_JMP == 2 && TASK_GATE == 3,
+	       "enum task_source is in the order of the exit qualification");
+
+/*
+ * Exit qualification for task switches; an event through a task gate is the one whose delivery was interrupted. RFLAGS as saved is
+ * what the old TSS is to get, RF included (SDM "Saving RIP, RSP, RFLAGS, and SSP"): run.c has it.
+ */
+static void decode_task(const struct vmx_raw *raw, struct vm_exit *exit)
+{
+	const struct event *event = &exit->vectoring;
+	u8 source = (u8)field_get(TASK_SOURCE, raw->qualification);
+	bool gate = source == TASK_GATE;
+
+	exit->task = (struct exit_task){
+		.selector = (u16)field_get(TASK_SELECTOR, raw->qualification),
+		.source = source,
+		.insn = !gate || event->type >= EVENT_SOFT_INT,
+		.external = gate && event->type != EVENT_SOFT_INT && event->type != EVENT_SOFT_EXC,
+		.has_error = gate && event->has_error,
+		.error = event->error,
+	};
+}
+
 /*
  * SDM "Information About NMI Unblocking Due to IRET": bit 12 of the exit qualification or of the interruption
  * information, valid unless the exit came while an event was being delivered, or for a double fault.
@@ -242,6 +268,9 @@ void vmx_decode(const struct vmx_raw *raw, struct vm_exit *exit)
 		break;
 	case EXIT_EXCEPTION:
 		decode_exception(raw, exit);
+		break;
+	case EXIT_TASK_SWITCH:
+		decode_task(raw, exit);
 		break;
 	case EXIT_EXT_INTR:
 		exit->vector = (u8)raw->intr_info;

@@ -161,6 +161,9 @@ u64 vmx_reg_get(struct vcpu *v, enum vreg reg)
 		return v->xcr0;
 	case VREG_CR2:
 		return vx->loaded ? read_cr2() : v->cr2;
+	case VREG_DR6:
+		hv_assert(vx->loaded);
+		return read_dr6();
 	default:
 		hv_assert(msr_index(reg) < VMX_MSRS);
 		return msr_get(vx, msr_index(reg));
@@ -195,6 +198,10 @@ void vmx_reg_set(struct vcpu *v, enum vreg reg, u64 value)
 		v->cr2 = value;
 		if (vx->loaded)
 			write_cr2(value);
+		return;
+	case VREG_DR6:
+		hv_assert(vx->loaded);
+		write_dr6(value);
 		return;
 	default:
 		break;

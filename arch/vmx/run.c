@@ -178,6 +178,21 @@ static void finish_exception(const struct vmx_raw *raw, struct vm_exit *exit)
 	vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);
 }
 
+/*
+ * NMIs are blocked by the delivery of one, through a task gate too, and no longer once an IRET has begun (SDM "Handling Multiple
+ * NMIs"); that neither has gone on to its end is the exit's doing.
+ */
+static void finish_task_switch(struct vm_exit *exit)
+{
+	u64 block = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+
+	exit->task.rf = vmread(VMCS_GUEST_RFLAGS) & RFLAGS_RF;
+	if (exit->task.source == TASK_IRET)
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, block & ~GUEST_BLOCK_NMI);
+	else if (exit->vectoring.type == EVENT_NMI)
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, block | GUEST_BLOCK_NMI);
+}
+
 static void refused(struct vm_exit *exit, u64 code)
 {
 	memset(exit, 0, sizeof(*exit));
@@ -239,6 +254,8 @@ exited_rarely(struct vcpu *v, struct vm_exit *exit, u32 reason)
 	vmx_decode(&raw, exit);
 	if (exit->kind == EXIT_EXCEPTION)
 		finish_exception(&raw, exit);
+	else if (exit->kind == EXIT_TASK_SWITCH)
+		finish_task_switch(exit);
 	else if (exit->kind == EXIT_NMI)
 		int_nmi();
 }

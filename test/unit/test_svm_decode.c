@@ -309,6 +309,44 @@ static void interrupted_delivery(unused void **state)
 	assert_int_equal(vectoring(SVM_EVENT_VALID | 3 << 8 | 0x80)->type, EVENT_NONE);
 }
 
+static void task_switches(unused void **state)
+{
+	static const struct {
+		u64 info2, intinfo;
+		u8 source;
+		bool insn, external, has_error, rf;
+	} rows[] = {
+		{0, 0, TASK_CALL, true, false, false, false},
+		{SVM_TASK_IRET, 0, TASK_IRET, true, false, false, false},
+		{SVM_TASK_JMP | SVM_TASK_RF, 0, TASK_JMP, true, false, false, true},
+		{0, SVM_EVENT_VALID | 4 << 8 | 0x90, TASK_GATE, true, false, false, false},
+		{0, SVM_EVENT_VALID | 3 << 8 | VEC_BP, TASK_GATE, true, false, false, false},
+		{0, SVM_EVENT_VALID | 3 << 8 | VEC_OF, TASK_GATE, true, false, false, false},
+		{SVM_TASK_HAS_ERROR | SVM_TASK_RF | 6,
+		 SVM_EVENT_VALID | 3 << 8 | SVM_EVENT_HAS_ERROR | VEC_PF, TASK_GATE, false, true,
+		 true, true},
+		{0, SVM_EVENT_VALID | 0x40, TASK_GATE, false, true, false, false},
+		{0, SVM_EVENT_VALID | 2 << 8 | 2, TASK_GATE, false, true, false, false},
+		{0, 3 << 8 | VEC_PF, TASK_CALL, true, false, false, false}, /* stale */
+	};
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		c.exitintinfo = rows[i].intinfo;
+		decode(&new_cpu, SVM_EXIT_TASK, 0x28, rows[i].info2);
+		assert_int_equal(e.kind, EXIT_TASK_SWITCH);
+		assert_int_equal(e.insn_len, 0);
+		assert_int_equal(e.task.selector, 0x28);
+		assert_int_equal(e.task.source, rows[i].source);
+		assert_int_equal(e.task.insn, rows[i].insn);
+		assert_int_equal(e.task.external, rows[i].external);
+		assert_int_equal(e.task.has_error, rows[i].has_error);
+		assert_int_equal(e.task.rf, rows[i].rf);
+		if (rows[i].has_error)
+			assert_int_equal(e.task.error, 6);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,6 +361,7 @@ int main(void)
 		cmocka_unit_test_setup(nested_page_faults, setup),
 		cmocka_unit_test_setup(instruction_bytes, setup),
 		cmocka_unit_test_setup(interrupted_delivery, setup),
+		cmocka_unit_test_setup(task_switches, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -201,6 +201,7 @@ static void clean_bits(unused void **state)
 		{VREG_EFER, EFER_NXE, SVM_CLEAN_CR, true, true},
 		{VREG_PAT, 0, SVM_CLEAN_NP, false, false},
 		{VREG_DR7, 0x401, SVM_CLEAN_DR, false, false},
+		{VREG_DR6, DR6_RESET | DR6_BT, SVM_CLEAN_DR, false, false},
 		{VREG_TSC_OFFSET, 1, SVM_CLEAN_INTERCEPTS, false, false},
 		{VREG_STAR, 1, 0, false, false},
 		{VREG_SYSENTER_EIP, 1, 0, false, false},

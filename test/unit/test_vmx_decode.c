@@ -248,6 +248,46 @@ static void test_nmi_unblocking(void **state)
 	assert_false(vmx_exit_unblocked_nmi(&raw));
 }
 
+static void test_task_switch(void **state)
+{
+	static const struct {
+		u64 qualification;
+		u32 vectoring;
+		u8 source;
+		bool insn, external, has_error;
+	} rows[] = {
+		{0x00000028, 0, TASK_CALL, true, false, false},
+		{0x40000028, 0, TASK_IRET, true, false, false},
+		{0x80000028, 0, TASK_JMP, true, false, false},
+		{0xc0000028, 0x80000490, TASK_GATE, true, false, false}, /* INT n */
+		{0xc0000028, 0x80000603, TASK_GATE, true, false, false}, /* INT3 */
+		{0xc0000028, 0x80000501, TASK_GATE, true, true, false},  /* INT1 */
+		{0xc0000028, 0x80000b0e, TASK_GATE, false, true, true},  /* #PF */
+		{0xc0000028, 0x80000306, TASK_GATE, false, true, false}, /* #UD */
+		{0xc0000028, 0x80000040, TASK_GATE, false, true, false}, /* interrupt */
+		{0xc0000028, 0x80000202, TASK_GATE, false, true, false}, /* NMI */
+	};
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct vm_exit e = decode((struct vmx_raw){.reason = 9,
+							   .length = 2,
+							   .qualification = rows[i].qualification,
+							   .vectoring_info = rows[i].vectoring,
+							   .vectoring_error = 6});
+
+		assert_int_equal(e.kind, EXIT_TASK_SWITCH);
+		assert_int_equal(e.task.selector, 0x28);
+		assert_int_equal(e.task.source, rows[i].source);
+		assert_int_equal(e.task.insn, rows[i].insn);
+		assert_int_equal(e.task.external, rows[i].external);
+		assert_int_equal(e.task.has_error, rows[i].has_error);
+		if (rows[i].has_error)
+			assert_int_equal(e.task.error, 6);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +300,7 @@ int main(void)
 		cmocka_unit_test(test_vectoring),
 		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_nmi_unblocking),
+		cmocka_unit_test(test_task_switch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

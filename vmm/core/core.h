@@ -106,6 +106,7 @@ exit_handler exit_wrmsr;         /* msr.c */
 exit_handler exit_cr;            /* cr.c */
 exit_handler exit_xsetbv;        /* cr.c */
 exit_handler exit_hypercall;     /* hypercall.c */
+exit_handler exit_task_switch;   /* task_switch.c */
 
 /* exit.c: the table, a row per kind. */
 struct exit_row {
@@ -142,6 +143,8 @@ bool cr0_write(struct vcpu *v, u64 value) must_check;
 bool cr4_write(struct vcpu *v, u64 value) must_check;
 bool efer_write(struct vcpu *v, u64 value) must_check;
 bool xcr0_valid(u64 value, u64 allowed);
+/* A task switch would load CR3 with this: false for #GP. */
+bool cr3_switch_ok(struct vcpu *v, u32 value);
 
 /* msr.c */
 extern const struct msr_passthrough msr_passthrough_rows[];

@@ -64,7 +64,7 @@ static bool in_64bit_code(struct vcpu *v)
  * PAE paging without IA-32e mode loads four entries, whose reserved bits fault (SDM vol. 3 "PAE Paging"). Bit 5 is
  * one of them, but QEMU's TCG sets it, as if a PDPTE were accessed like any entry.
  */
-static bool pdptes_ok(struct vcpu *v, u64 cr0, u64 cr4, u64 efer)
+static bool pdptes_ok(struct vcpu *v, u64 cr0, u64 cr3, u64 cr4, u64 efer)
 {
 	u64 reserved = ~0ULL << v->vm->caps->phys_bits | GENMASK(8, 6) | GENMASK(2, 1);
 	u64 pdpte[4];
@@ -72,7 +72,7 @@ static bool pdptes_ok(struct vcpu *v, u64 cr0, u64 cr4, u64 efer)
 
 	if (!(cr0 & CR0_PG) || !(cr4 & CR4_PAE) || efer & EFER_LME)
 		return true;
-	if (gmem_read(&v->vm->gmem, vcpu_reg(v, VREG_CR3) & GENMASK(31, 5), pdpte, sizeof(pdpte)))
+	if (gmem_read(&v->vm->gmem, cr3 & GENMASK(31, 5), pdpte, sizeof(pdpte)))
 		return false;
 	for (i = 0; i < 4; i++)
 		if (pdpte[i] & 1 && pdpte[i] & reserved)
@@ -100,7 +100,7 @@ static bool paging_change_ok(struct vcpu *v, u64 old, u64 new)
 		v->vm->ops->seg_get(v, VSEG_TR, &tr);
 		return cr4 & CR4_PAE && !(cs.attr & SEG_ATTR_L) && !tss_is_16bit(&tr);
 	}
-	return pdptes_ok(v, new, cr4, efer);
+	return pdptes_ok(v, new, vcpu_reg(v, VREG_CR3), cr4, efer);
 }
 
 bool cr0_write(struct vcpu *v, u64 value)
@@ -122,6 +122,12 @@ bool cr0_write(struct vcpu *v, u64 value)
 	return true;
 }
 
+bool cr3_switch_ok(struct vcpu *v, u32 value)
+{
+	return pdptes_ok(v, vcpu_reg(v, VREG_CR0), value, vcpu_reg(v, VREG_CR4),
+			 vcpu_reg(v, VREG_EFER));
+}
+
 static bool cr4_change_ok(struct vcpu *v, u64 old, u64 new)
 {
 	u64 efer = vcpu_reg(v, VREG_EFER);
@@ -132,7 +138,7 @@ static bool cr4_change_ok(struct vcpu *v, u64 old, u64 new)
 	if (new & ~old & CR4_PCIDE && (!long_mode || vcpu_reg(v, VREG_CR3) & CR3_PCID))
 		return false;
 	if ((old ^ new) & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP))
-		return pdptes_ok(v, vcpu_reg(v, VREG_CR0), new, efer);
+		return pdptes_ok(v, vcpu_reg(v, VREG_CR0), vcpu_reg(v, VREG_CR3), new, efer);
 	return true;
 }
 

@@ -72,12 +72,6 @@ static enum next exit_ignored(struct vcpu *v, struct vm_exit *e)
 	return NEXT_RESUME;
 }
 
-static enum next exit_task_switch(struct vcpu *v, unused struct vm_exit *e)
-{
-	vm_kill(v->vm, "it made a hardware task switch, which Havoc does not emulate");
-	return NEXT_RESUME;
-}
-
 static enum next exit_misconfig(struct vcpu *v, struct vm_exit *e)
 {
 	v->vm->ops->dump(v);

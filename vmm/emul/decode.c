@@ -304,6 +304,12 @@ static int decode_form(struct emul_cursor *c, struct emul_insn *i, const struct 
 	case FORM_IMM8:
 		i->imm = emul_fetch(c, 1);
 		return 0;
+	case FORM_FAR:
+		if (c->mode == EMUL_MODE64)
+			return -HV_EINVAL;
+		emul_fetch(c, i->op_size);
+		emul_fetch(c, 2);
+		return 0;
 	case FORM_DR:
 		c->modrm = emul_fetch8(c);
 		return modrm_reg(c) < 8 ? 0 : -HV_EINVAL;

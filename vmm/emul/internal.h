@@ -29,6 +29,7 @@ enum emul_form {
 	/* Length only. */
 	FORM_NONE,
 	FORM_IMM8,
+	FORM_FAR,   /* offset of the operand's size, selector */
 	FORM_DR,    /* ModRM, registers only whatever its mod field says */
 	FORM_MODRM, /* ModRM with register or memory */
 	FORM_MEM,   /* ModRM with memory only */

@@ -35,6 +35,7 @@ const struct emul_row emul_map_1[256] = {
 	[0x8a] = { EMUL_MOV, FORM_RM, 1, 0 },
 	[0x8b] = { EMUL_MOV, FORM_RM, SIZE_V, 0 },
 	[0x90] = { EMUL_OTHER, FORM_NONE, 0, PFX_F3 }, /* PAUSE */
+	[0x9a] = { EMUL_OTHER, FORM_FAR, 0, 0 }, /* CALL far */
 	[0xa0] = { EMUL_MOV, FORM_LOAD_MOFFS, 1, 0 },
 	[0xa1] = { EMUL_MOV, FORM_LOAD_MOFFS, SIZE_V, 0 },
 	[0xa2] = { EMUL_MOV, FORM_STORE_MOFFS, 1, 0 },
@@ -54,10 +55,12 @@ const struct emul_row emul_map_1[256] = {
 	[0xcc] = { EMUL_OTHER, FORM_NONE, 0, 0 }, /* INT3 */
 	[0xcd] = { EMUL_OTHER, FORM_IMM8, 0, 0 }, /* INT n */
 	[0xce] = { EMUL_OTHER, FORM_NONE, 0, 0 }, /* INTO; not in 64-bit mode */
+	[0xcf] = { EMUL_OTHER, FORM_NONE, 0, 0 }, /* IRET */
 	[0xe4] = { EMUL_OTHER, FORM_IMM8, 0, 0 }, /* IN, OUT */
 	[0xe5] = { EMUL_OTHER, FORM_IMM8, 0, 0 },
 	[0xe6] = { EMUL_OTHER, FORM_IMM8, 0, 0 },
 	[0xe7] = { EMUL_OTHER, FORM_IMM8, 0, 0 },
+	[0xea] = { EMUL_OTHER, FORM_FAR, 0, 0 }, /* JMP far */
 	[0xec] = { EMUL_OTHER, FORM_NONE, 0, 0 },
 	[0xed] = { EMUL_OTHER, FORM_NONE, 0, 0 },
 	[0xee] = { EMUL_OTHER, FORM_NONE, 0, 0 },
@@ -120,6 +123,7 @@ const struct emul_row emul_map_group[GROUPS][8] = {
 			[2] = { EMUL_NOT, FORM_M, SIZE_V, 0 }, [3] = { EMUL_NEG, FORM_M, SIZE_V, 0 } },
 	[GROUP_4] = { [0] = { EMUL_INC, FORM_M, 1, 0 }, [1] = { EMUL_DEC, FORM_M, 1, 0 } },
 	[GROUP_5] = { [0] = { EMUL_INC, FORM_M, SIZE_V, 0 }, [1] = { EMUL_DEC, FORM_M, SIZE_V, 0 },
+		      [3] = { EMUL_OTHER, FORM_MEM, 0, 0 }, [5] = { EMUL_OTHER, FORM_MEM, 0, 0 }, /* CALL, JMP far */
 		      [6] = { EMUL_PUSH, FORM_PUSH, SIZE_V, 0 } },
 	[GROUP_8] = { [4] = { EMUL_BT, FORM_MU8, SIZE_V, 0 }, [5] = { EMUL_BTS, FORM_MU8, SIZE_V, 0 },
 		      [6] = { EMUL_BTR, FORM_MU8, SIZE_V, 0 }, [7] = { EMUL_BTC, FORM_MU8, SIZE_V, 0 } },

@@ -77,6 +77,7 @@
 
 #define DR6_RESET 0xffff0ff0ULL
 #define DR6_BS    BIT(14)
+#define DR6_BT    BIT(15)
 #define DR7_RESET 0x400ULL
 #define DR7_GD    BIT(13)
 

@@ -40,6 +40,7 @@ enum vreg {
 	VREG_XCR0, /* in the register itself while the vcpu is loaded; also kept in vcpu->xcr0 by reg_set */
 	VREG_TSC_AUX, /* for RDTSCP and RDPID; the guest writes it without an exit if vm->policy lets it through */
 	VREG_CR2,
+	VREG_DR6, /* while the vcpu is loaded */
 	VREG_COUNT
 };
 

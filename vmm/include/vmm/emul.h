@@ -92,7 +92,7 @@ int emul_decode(const u8 *bytes, unsigned count, enum emul_mode mode,
 /*
  * Length of an intercepted instruction (CPUID, RDMSR, WRMSR, HLT, VMCALL, VMMCALL, WBINVD, INVD, XSETBV, RDPMC,
  * RDTSC(P), PAUSE, MONITOR, MWAIT, INVLPG, INVPCID, CR and DR moves, CLTS, LMSW, SMSW, IN, OUT, INT n, INT3, INTO, INT1,
- * SVM and VMX instructions) and of all that emul_decode() knows, prefixes included. Negative as above.
+ * far CALL and JMP, IRET, SVM and VMX instructions) and of all that emul_decode() knows, prefixes included. Negative as above.
  */
 int emul_length_decode(const u8 *bytes, unsigned count, enum emul_mode mode) must_check;
 

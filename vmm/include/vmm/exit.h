@@ -35,7 +35,7 @@ enum exit_kind {
 	EXIT_PAUSE,
 	EXIT_MONITOR,   /* MONITOR, MWAIT */
 	EXIT_UNDEFINED, /* an instruction that does not exist for the guest (VMX, SVM, SMX...): #UD */
-	EXIT_TASK_SWITCH,
+	EXIT_TASK_SWITCH, /* .task */
 	EXIT_TRIPLE_FAULT,
 	EXIT_INIT,
 	EXIT_SIPI,
@@ -84,6 +84,19 @@ struct exit_exc {
 	u64 address; /* #PF: CR2; #DB: pending DR6 bits */
 };
 
+/* What tried to switch tasks; in the order of VMX's exit qualification. */
+enum task_source { TASK_CALL, TASK_IRET, TASK_JMP, TASK_GATE /* of the IDT */ };
+
+struct exit_task {
+	u16 selector;   /* of the new TSS */
+	u8 source;      /* enum task_source */
+	bool insn;      /* RIP is on an instruction, behind which the old task goes on */
+	bool external;  /* the event is no INT n, INT3 or INTO: EXT in error codes */
+	bool rf;        /* RFLAGS.RF of the old task's image */
+	bool has_error; /* the event pushes one */
+	u32 error;
+};
+
 /* An event for a guest, or one whose delivery an exit interrupted. */
 enum event_type {
 	EVENT_NONE = 0,
@@ -117,6 +130,7 @@ struct vm_exit {
 		struct exit_npf npf;
 		struct exit_cr cr;
 		struct exit_exc exc;
+		struct exit_task task;
 	};
 	u8 insn[EXIT_INSN_MAX]; /* valid: insn_count */
 };
