@@ -106,6 +106,7 @@ static void lone_guest_create(struct boot *b)
 		p.affinity = BIT(0);
 	p.hypercall_console = b->config.hypercall_console;
 	p.hypercall_compat = b->config.hypercall_compat;
+	p.left_out = MACHINE_USUAL | b->config.machine;
 	p.exit_port = b->config.exit_port;
 	if (guest_create(b, &p, &why))
 		refuse("%s", why.text);
@@ -153,7 +154,7 @@ static bool conf_guest_create(struct boot *b, struct conf_vm *v)
 
 	p.hypercall_console = v->hypercalls == CONF_HYPERCALLS_CONSOLE;
 	p.hypercall_compat = v->hypercalls == CONF_HYPERCALLS_COMPAT;
-	p.left_out = v->left_out;
+	p.left_out = v->left_out | v->machine;
 	p.exit_port = v->exit_port;
 	p.weight = v->weight;
 	p.cpus = v->cpus;

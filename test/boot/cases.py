@@ -280,6 +280,7 @@ def bad_guests(name, machine):
 
 
 DEBIAN = debian.member("linux-image-amd64", "./boot/vmlinuz-*")
+DEBIAN_6_12 = debian.member("linux-image-6.12-amd64", "./boot/vmlinuz-*")
 DEBIAN_I386 = debian.member("linux-image-686", "./boot/vmlinuz-*", "i386")
 
 
@@ -291,6 +292,16 @@ def stock(name, machine, cpus, kernel=DEBIAN, initrd="guest/shell/initramfs.cpio
              Send("nproc; echo $((6*7))\n"), Expect(r"^%d\r?\n42\r?$" % cpus), Send("poweroff -f\n"), OFF)
     return Boot("stock/" + name, machine, steps, ends="poweroff", cost=120, options="mem=512M cpus=%d" % cpus,
                 modules=((kernel, "kernel console=ttyS0,115200 panic=-1"), (initrd, "initrd")), **more)
+
+
+def installer(name, machine, arch, cpus):
+    """The kernel and the initrd of Debian's installer, as they are in its package: to a shell in it, and to its power-off."""
+    kernel, initrd = (debian.member("debian-installer-12-netboot-" + arch, "*/text/debian-installer/%s/%s" % (arch, part))
+                      for part in ("linux", "initrd.gz"))
+    steps = (Expect(r"Linux version 6\S* \(debian-kernel@", timeout=900), Expect(r"# $", timeout=900),
+             Send("grep -c ^processor /proc/cpuinfo; uname -m; echo $((6*7))\n"), Expect(r"42\r?$"), Send("poweroff -f\n"), OFF)
+    return Boot("stock/" + name, machine, steps, ends="poweroff", cost=150, options="mem=768M cpus=%d" % cpus,
+                modules=((kernel, "kernel console=ttyS0,115200 panic=-1 rdinit=/bin/sh"), (initrd, "initrd")))
 
 
 def memtest(name, machine, bits):
@@ -430,6 +441,14 @@ CASES = [
         stock("debian-svm-4-cpus", qemu(cpus=4, mem=1024), 4),
         stock("debian-vmx-1-cpu", bochs(mem=1024), 1),
         stock("debian-vmx-2-cpus", bochs(cpus=2, mem=1024), 2),
+        stock("debian-vmx-4-cpus", bochs(cpus=2, mem=1024), 4),
+        stock("debian-i386-vmx", bochs(mem=1024), 1, DEBIAN_I386, debian.shell_initrd("i386")),
+        *(stock("debian-6.12-svm-%d-cpus" % n, qemu(cpus=n, mem=1024), n, DEBIAN_6_12) for n in (1, 2, 4)),
+        *(stock("debian-6.12-vmx-%d-cpus" % n, bochs(cpus=min(n, 2), mem=1024), n, DEBIAN_6_12) for n in (1, 2, 4)),
+        installer("installer-svm", qemu(cpus=2, mem=2048), "amd64", 2),
+        installer("installer-vmx", bochs(mem=2048), "amd64", 1),
+        installer("installer-i386-svm", qemu(mem=2048), "i386", 1),
+        memtest("memtest-vmx", BROADWELL, "x64"),
     ),
 
     # Memory: more than 4 GiB, more than 64 GiB, and guests as large.

@@ -2,6 +2,7 @@
 """Kernels out of Debian's own packages, unmodified: fetched when a test wants one, kept by hash in the cache, never committed."""
 import gzip
 import os
+import re
 import subprocess
 
 from harness.core import Broken, Skip
@@ -35,7 +36,7 @@ def member(package, pattern, arch=None):
     """A source of a module: the file of the package that a pattern of tar's names."""
     def make(_env, folder):
         deb = newest(package, arch)
-        path = os.path.join(folder, package)
+        path = os.path.join(folder, package + "-" + re.sub(r"\W+", "-", os.path.basename(pattern)))
         with open(path, "wb") as out:
             unpack = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
             subprocess.run(["tar", "-xO", "--wildcards", pattern], stdin=unpack.stdout, stdout=out, check=False, timeout=600)

@@ -2,6 +2,7 @@
 /*
  * An absent PIT does not hang who calibrates by it: counter 2 ends at once, its output at port 0x61 is high. Linux before 4.15
  * waits for it without a bound. Intel 8254 data sheet, mode 0; docs/decisions/0002.
+ * OPTIONS: machine=minimal
  */
 #include "micro.h"
 

@@ -19,6 +19,7 @@
 #include <vmm/errno.h>
 #include <vmm/load.h>
 #include <vmm/machine.h>
+#include <vmm/vhpet.h>
 #include <vmm/vioapic.h>
 #include <vmm/vlapic.h>
 #include "test/mock/mock.h"
@@ -152,7 +153,7 @@ static void test_fadt(void **state)
 	assert_int_equal(get(f, 89, 1), 2);
 	assert_int_equal(get(f, 91, 1), 4);
 	assert_int_equal(get(f, 108, 1), 0x32); /* century */
-	assert_int_equal(get(f, 109, 2), 0x5); /* legacy devices, no VGA, no 8042, CMOS RTC there */
+	assert_int_equal(get(f, 109, 2), 0x7);  /* legacy devices, 8042, no VGA, CMOS RTC there */
 	/*
 	 * WBINVD, C1, no fixed buttons, no RTC wake, 32-bit timer, reset register, headless; not
 	 * hardware-reduced.
@@ -180,8 +181,8 @@ static void test_madt(void **state)
 	assert_int_equal(load_acpi(&g, &m), 0);
 	t = xsdt_entry(1, "APIC");
 	assert_int_equal(get(t, 36, 4), VLAPIC_BASE);
-	assert_int_equal(get(t, 40, 4), 0); /* no PIC */
-	assert_int_equal(get(t, 4, 4), 44 + 12 + 10 + 6 + 8);
+	assert_int_equal(get(t, 40, 4), 1); /* with a PIC */
+	assert_int_equal(get(t, 4, 4), 44 + 12 + 10 + 6 + 8 + 10);
 	e = t + 44;
 	assert_memory_equal(e, "\1\14\5\0", 4);
 	assert_int_equal(get(e, 4, 4), VIOAPIC_BASE);
@@ -192,10 +193,42 @@ static void test_madt(void **state)
 	assert_memory_equal(e, "\4\6\377\0\0\1", 6); /* NMI on LINT1 of all */
 	e += 6;
 	assert_memory_equal(e, "\0\10\0\0\1\0\0\0", 8);
-	/* A machine with a PIC says so. */
-	m.pic = true;
+	e += 8;
+	assert_memory_equal(e, "\2\12\0\0\2\0\0\0\0\0",
+			    10); /* the PIT: 0 -> 2, as the bus has it */
+	/* A machine without PIC and PIT says so. */
+	machine_leave_out(&m, MACHINE_LEGACY);
 	assert_int_equal(load_acpi(&g, &m), 0);
-	assert_int_equal(get(xsdt_entry(1, "APIC"), 40, 4), 1);
+	t = xsdt_entry(1, "APIC");
+	assert_int_equal(get(t, 40, 4), 0);
+	assert_int_equal(get(t, 4, 4), 44 + 12 + 10 + 6 + 8);
+	assert_int_equal(get(xsdt_entry(0, "FACP"), 109, 2), 5);
+}
+
+/* ECAM is where the memory map and the machine have it; the HPET's table says what its registers do. */
+static void test_mcfg_hpet(void **state)
+{
+	const u8 *t;
+
+	(void)state;
+	assert_int_equal(load_acpi(&g, &m), 0);
+	assert_int_equal(get(table_at(get(rsdp(), 24, 8), "XSDT"), 4, 4), 36 + 4 * 8);
+	t = xsdt_entry(2, "MCFG");
+	assert_int_equal(get(t, 4, 4), 60);
+	assert_int_equal(get(t, 44, 8), MACHINE_ECAM_BASE);
+	assert_int_equal(get(t, 52, 8), 0); /* segment 0, buses 0 to 0 */
+	t = xsdt_entry(3, "HPET");
+	assert_int_equal(get(t, 4, 4), 56);
+	assert_int_equal(get(t, 36, 4), VHPET_ID);
+	assert_int_equal(get(t, 40, 4), 0x4000); /* memory, 64 bits */
+	assert_int_equal(get(t, 44, 8), MACHINE_HPET_BASE);
+	assert_int_equal(get(t, 53, 2), 10000);
+	machine_leave_out(&m, MACHINE_PCI);
+	assert_int_equal(load_acpi(&g, &m), 0);
+	xsdt_entry(2, "HPET");
+	machine_leave_out(&m, MACHINE_HPET);
+	assert_int_equal(load_acpi(&g, &m), 0);
+	assert_int_equal(get(table_at(get(rsdp(), 24, 8), "XSDT"), 4, 4), 36 + 2 * 8);
 }
 
 /* Where the tables lie, in the order of their addresses: none reaches into the next. */
@@ -207,8 +240,10 @@ static void check_no_overlap(void)
 			  (u64)(f - bios) + MACHINE_BIOS_BASE,
 			  get(f, 36, 4),
 			  (u64)(xsdt_entry(1, "APIC") - bios) + MACHINE_BIOS_BASE,
+			  (u64)(xsdt_entry(2, "MCFG") - bios) + MACHINE_BIOS_BASE,
+			  (u64)(xsdt_entry(3, "HPET") - bios) + MACHINE_BIOS_BASE,
 			  get(f, 140, 8)};
-	const u64 size[] = {36, 0, 0, 0, 0, 0};
+	const u64 size[ARRAY_SIZE(at)] = {36};
 
 	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
 		u64 n = size[i] ? size[i] : get(bios + (at[i] - MACHINE_BIOS_BASE), 4, 4);
@@ -233,7 +268,7 @@ static void test_cpus(void **state)
 		assert_int_equal(machine_describe(&m, "guest", cpus[i], MiB(32)), 0);
 		assert_int_equal(load_acpi(&g, &m), 0);
 		t = xsdt_entry(1, "APIC");
-		assert_int_equal(get(t, 4, 4), 44 + 12 + 10 + 6 + 8 * cpus[i]);
+		assert_int_equal(get(t, 4, 4), 44 + 12 + 10 + 6 + 8 * cpus[i] + 10);
 		assert_int_equal(get(t, 46, 1), m.ioapic_id);
 		for (unsigned n = 0; n < cpus[i]; n++) {
 			assert_int_equal(get(t, 72 + 8 * n, 4),
@@ -290,8 +325,8 @@ static void test_left_out(void **state)
 	(void)state;
 	assert_int_equal(load_acpi(&g, &m), 0);
 	fadt = xsdt_entry(0, "FACP");
-	assert_int_equal(get(fadt, 109, 2), 5); /* legacy devices, no VGA */
-	machine_leave_out(&m, MACHINE_SERIAL);
+	assert_int_equal(get(fadt, 109, 2), 7); /* legacy devices, 8042, no VGA */
+	machine_leave_out(&m, MACHINE_SERIAL | MACHINE_LEGACY | MACHINE_PCI | MACHINE_HPET);
 	assert_int_equal(load_acpi(&g, &m), 0);
 	fadt = xsdt_entry(0, "FACP");
 	d = table_at(get(fadt, 140, 8), "DSDT");
@@ -382,6 +417,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_fadt, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_madt, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mcfg_hpet, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cpus, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dsdt, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_left_out, setup, teardown),

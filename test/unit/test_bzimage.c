@@ -175,7 +175,7 @@ static void test_zero_page(void **state)
 	} rows[] = {
 		{0x000, 8, 0},       /* screen_info */
 		{0x070, 8, 0xe0000}, /* acpi_rsdp_addr */
-		{0x1e8, 1, 3},       /* e820 entries */
+		{0x1e8, 1, 4},       /* e820 entries */
 		{0x1ef, 1, 0},       /* sentinel */
 		{0x1f1, 1, SETUP_SECTS}, {0x1fa, 2, 0xffff},
 		{0x1fe, 2, 0xaa55},      {0x202, 4, 0x53726448},
@@ -190,7 +190,8 @@ static void test_zero_page(void **state)
 		{0x2e0, 4, 1},           {0x2e4, 8, 0x9f800},
 		{0x2ec, 8, 0x60800},     {0x2f4, 4, 2},
 		{0x2f8, 8, 0x100000},    {0x300, 8, MiB(127)},
-		{0x308, 4, 1},           {0x30c, 8, 0},
+		{0x308, 4, 1},           {0x30c, 8, 0xe0000000},
+		{0x314, 8, 0x100000},    {0x31c, 4, 2},
 		{0xff8, 8, 0},
 	};
 
@@ -319,7 +320,7 @@ static void test_big_guest(void **state)
 	put(0x22c, 0xffffffff, 4);
 	expect_loaded(MiB(16));
 	assert_int_equal(get(entry.rsi + 0x218, 4), ALIGN_DOWN(GiB(3) - sizeof(initrd), PAGE_SIZE));
-	assert_int_equal(get(entry.rsi + 0x1e8, 1), 4);
+	assert_int_equal(get(entry.rsi + 0x1e8, 1), 5);
 }
 
 static void test_cmdline(void **state)

@@ -106,10 +106,17 @@ static void devices(void **state)
 	read_conf("[vm a]\nimage = x\n[vm b]\nimage = x\ndevices = none\n[vm c]\nimage = x\n"
 		  "devices = rtc\n[vm d]\nimage = x\ndevices = rtc ,serial\n");
 	assert_string_equal(told, "");
-	assert_int_equal(c.vm[0].left_out, 0);
-	assert_int_equal(c.vm[1].left_out, MACHINE_SERIAL | MACHINE_RTC);
-	assert_int_equal(c.vm[2].left_out, MACHINE_SERIAL);
-	assert_int_equal(c.vm[3].left_out, 0);
+	assert_int_equal(c.vm[0].left_out, MACHINE_HPET);
+	assert_int_equal(c.vm[1].left_out, MACHINE_SERIAL | MACHINE_RTC | MACHINE_HPET);
+	assert_int_equal(c.vm[2].left_out, MACHINE_SERIAL | MACHINE_HPET);
+	assert_int_equal(c.vm[3].left_out, MACHINE_HPET);
+	read_conf("[vm a]\nimage = x\ndevices = hpet, serial\n"
+		  "[vm b]\nimage = x\nmachine = minimal\n");
+	assert_string_equal(told, "");
+	assert_int_equal(c.vm[0].left_out, MACHINE_RTC);
+	assert_int_equal(c.vm[0].machine, 0);
+	assert_int_equal(c.vm[1].left_out, MACHINE_HPET);
+	assert_int_equal(c.vm[1].machine, MACHINE_LEGACY | MACHINE_PCI);
 }
 
 static void mistakes(void **state)
@@ -133,6 +140,8 @@ static void mistakes(void **state)
 	     "watchdog = 30 is not possible: the value is off, or seconds: 30s");
 	says("[vm a]\nimage = x\naffinity = 3-1\n", "affinity = 3-1 is not possible");
 	says("[vm a]\nimage = x\naffinity = 64\n", "affinity = 64 is not possible");
+	says("[vm a]\nimage = x\nmachine = q35\n",
+	     "3: machine = q35 is not possible: the value is pc or minimal");
 	says("[vm a]\nimage = x\non-reboot = hold\n",
 	     "on-reboot = hold is not possible: the value is restart or stop");
 	says("[vm a]\nimage = x\nweight = 7\nweight = 8\n",
@@ -142,7 +151,7 @@ static void mistakes(void **state)
 	says("[host]\non-idle = halt\n[vm b]\nimage = x\n[host]\non-idle = halt\ninput = nobody\n",
 	     "nobody");
 	says("[vm a]\nimage = x\ndevices = serial; rtc\n",
-	     "3: devices = serial; rtc is not possible: the value is serial, rtc, both");
+	     "3: devices = serial; rtc is not possible: the value is serial, rtc, hpet, with");
 	says("[vm a]\nimage = x\ndevices = rtcs\n", "devices = rtcs is not possible");
 	says("[vm a]\nimage = x\ndevices = serial,\n", "devices = serial, is not possible");
 	says("[vm a]\nimage = x\ndevices =\n", "devices =  is not possible");

@@ -29,8 +29,11 @@ static void check_map(u64 mem)
 			assert_true(m.e820[i - 1].base + m.e820[i - 1].size <= e->base);
 		if (e->type == E820_RAM)
 			ram += e->size;
-		/* The hole is left to devices. */
-		assert_true(e->base + e->size <= MACHINE_HOLE_BASE || e->base >= MACHINE_HIGH_BASE);
+		/* The hole is left to devices: of them, ECAM is in the map. */
+		assert_true(e->base + e->size <= MACHINE_HOLE_BASE ||
+			    e->base >= MACHINE_HIGH_BASE ||
+			    (m.pci && e->base == MACHINE_ECAM_BASE &&
+			     e->size == MACHINE_ECAM_SIZE && e->type == E820_RESERVED));
 	}
 	assert_int_equal(ram, mem - (MACHINE_BIOS_END - MACHINE_LOW_END));
 	assert_int_equal(m.mem_low + m.mem_high, mem);
@@ -50,17 +53,38 @@ static void test_sizes(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		assert_int_equal(machine_describe(&m, "guest", 1, sizes[i]), 0);
 		check_map(sizes[i]);
+		machine_leave_out(&m, MACHINE_PCI);
+		machine_leave_out(&m, MACHINE_PCI); /* once is enough */
+		check_map(sizes[i]);
 	}
 	assert_int_equal(machine_describe(&m, "guest", 1, MiB(128)), 0);
-	assert_int_equal(m.e820_count, 3);
+	assert_int_equal(m.e820_count, 4);
 	assert_int_equal(m.e820[0].base, 0);
 	assert_int_equal(m.e820[0].size, 0x9f800);
 	assert_int_equal(m.e820[1].type, E820_RESERVED);
 	assert_int_equal(m.e820[2].base, 0x100000);
 	assert_int_equal(m.e820[2].size, 0x7f00000);
 	assert_int_equal(machine_describe(&m, "guest", 1, GiB(4)), 0);
+	assert_int_equal(m.e820[3].base, MACHINE_ECAM_BASE);
+	assert_int_equal(m.e820[4].base, GiB(4));
+	assert_int_equal(m.e820[4].size, GiB(1));
+	machine_leave_out(&m, MACHINE_PCI);
+	assert_int_equal(m.e820_count, 4);
 	assert_int_equal(m.e820[3].base, GiB(4));
-	assert_int_equal(m.e820[3].size, GiB(1));
+}
+
+/* What may be left out is there at first, and then it alone is not. */
+static void test_left_out(void **state)
+{
+	(void)state;
+	assert_int_equal(machine_describe(&m, "guest", 1, MiB(128)), 0);
+	assert_true(m.uart_port && m.rtc_port && m.pic && m.pit && m.kbc && m.pci && m.hpet);
+	machine_leave_out(&m, MACHINE_USUAL);
+	assert_true(m.uart_port && m.rtc_port && m.pic && m.pit && m.kbc && m.pci && !m.hpet);
+	machine_leave_out(&m, MACHINE_MINIMAL);
+	assert_true(m.uart_port && m.rtc_port && !m.pic && !m.pit && !m.kbc && !m.pci);
+	machine_leave_out(&m, MACHINE_CHOICE);
+	assert_true(!m.uart_port && !m.rtc_port);
 }
 
 static void test_refused(void **state)
@@ -103,9 +127,8 @@ static void test_ioapic_id(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_one_truth),
+		cmocka_unit_test(test_sizes),     cmocka_unit_test(test_left_out),
+		cmocka_unit_test(test_refused),   cmocka_unit_test(test_one_truth),
 		cmocka_unit_test(test_ioapic_id),
 	};
 

@@ -82,7 +82,7 @@ static u8 sum(gpa_t at, u64 n)
 }
 
 struct found {
-	unsigned cpus, bsps, buses, ioapics, ints, local_ints;
+	unsigned cpus, bsps, buses, ioapics, ints, local_ints, extints;
 	u32 pins;      /* a bit per ISA interrupt that has a route */
 	u64 route[16]; /* the entry */
 };
@@ -118,7 +118,12 @@ static void walk(struct found *f)
 			at += 20;
 			break;
 		case 1:
-			assert_int_equal(get(at + 1, 7), 0x20202041534900); /* 0, "ISA   " */
+			if (m.pci && !f->buses)
+				assert_int_equal(get(at + 1, 7),
+						 0x20202049435000); /* 0, "PCI   " */
+			else
+				assert_int_equal(get(at + 1, 7),
+						 0x20202041534900 | (u64)m.pci); /* "ISA   " */
 			f->buses++;
 			at += 8;
 			break;
@@ -130,10 +135,17 @@ static void walk(struct found *f)
 			at += 8;
 			break;
 		case 3:
-			assert_int_equal(get(at + 1, 1), 0);
-			assert_int_equal(get(at + 4, 1), 0);
-			assert_int_equal(get(at + 5, 1), get(at + 7, 1)); /* 1:1 */
+			assert_int_equal(get(at + 4, 1), m.pci);
 			assert_int_equal(get(at + 6, 1), m.ioapic_id);
+			if (get(at + 1, 1) == 3) { /* ExtINT, from pin 0 */
+				assert_int_equal(get(at + 7, 1), 0);
+				f->extints++;
+				at += 8;
+				break;
+			}
+			assert_int_equal(get(at + 1, 1), 0);
+			/* 1:1, but for the PIT's */
+			assert_int_equal(get(at + 7, 1), get(at + 5, 1) ? get(at + 5, 1) : 2);
 			assert_true(get(at + 5, 1) < 16);
 			assert_int_equal(f->pins >> get(at + 5, 1) & 1, 0);
 			f->pins |= 1U << get(at + 5, 1);
@@ -142,7 +154,11 @@ static void walk(struct found *f)
 			at += 8;
 			break;
 		case 4:
-			assert_int_equal(get(at, 8), 0x01ff000000000104); /* NMI on LINT1 of all */
+			/* ExtINT on LINT0 of the first, NMI on LINT1 of all; conforming, of the ISA bus. */
+			if (m.pic && !f->local_ints)
+				assert_int_equal(get(at, 8), 0x0000000000000304 | (u64)m.pci << 32);
+			else
+				assert_int_equal(get(at, 8), 0x01ff000000000104 | (u64)m.pci << 32);
 			f->local_ints++;
 			at += 8;
 			break;
@@ -162,16 +178,20 @@ static void test_table(void **state)
 	walk(&f);
 	assert_int_equal(f.cpus, 1);
 	assert_int_equal(f.bsps, 1);
-	assert_int_equal(f.buses, 1);
+	assert_int_equal(f.buses, 2);
 	assert_int_equal(f.ioapics, 1);
-	assert_int_equal(f.local_ints, 1);
-	assert_int_equal(f.pins, 0xfffa); /* no PIT, no cascade */
+	assert_int_equal(f.local_ints, 2);
+	assert_int_equal(f.extints, 1);
+	assert_int_equal(f.pins, 0xfffb); /* no cascade */
 	assert_int_equal(f.route[m.uart_irq] >> 16 & 0xffff, 0);
 	assert_int_equal(f.route[m.sci_irq] >> 16 & 0xffff, 0xd); /* level, high */
-	m.pit = true;
+	machine_leave_out(&m, MACHINE_MINIMAL);
 	assert_int_equal(load_mptable(&g, &m), 0);
 	walk(&f);
-	assert_int_equal(f.pins, 0xfffb);
+	assert_int_equal(f.buses, 1);
+	assert_int_equal(f.local_ints, 1);
+	assert_int_equal(f.extints, 0);
+	assert_int_equal(f.pins, 0xfffa); /* nor PIT */
 }
 
 /* However many CPUs: one entry for each, and an end before video memory. */
@@ -189,7 +209,7 @@ static void test_cpus(void **state)
 		assert_int_equal(f.cpus, cpus[i]);
 		assert_int_equal(f.bsps, 1);
 		assert_int_equal(f.ioapics, 1);
-		assert_int_equal(f.pins, 0xfffa);
+		assert_int_equal(f.pins, 0xfffb);
 	}
 	/* A machine with fewer: nothing of the longer table is left. */
 	assert_int_equal(machine_describe(&m, "guest", 1, MiB(32)), 0);

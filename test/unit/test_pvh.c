@@ -117,7 +117,7 @@ static void start_info(unused void **state)
 		u64 value;
 	} fields[] = {
 		{0, 4, 0x336ec578}, {4, 4, 1},        {8, 4, 0},  {12, 4, 3},
-		{24, 8, 0x20000},   {32, 8, 0xe0000}, {48, 4, 3}, {52, 4, 0},
+		{24, 8, 0x20000},   {32, 8, 0xe0000}, {48, 4, 4}, {52, 4, 0},
 	};
 	gpa_t map, list;
 
@@ -131,7 +131,7 @@ static void start_info(unused void **state)
 		assert_int_equal(get(entry.ebx + fields[i].at, fields[i].size), fields[i].value);
 	assert_true(memory_is(0x20000, "console=ttyS0", 14));
 	map = get(entry.ebx + 40, 8);
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < m.e820_count; i++) {
 		assert_int_equal(get(map + 24 * i, 8), m.e820[i].base);
 		assert_int_equal(get(map + 24 * i + 8, 8), m.e820[i].size);
 		assert_int_equal(get(map + 24 * i + 16, 4), m.e820[i].type);

@@ -29,7 +29,7 @@ static bool send_to(struct vcpu *v, const struct apic_msg *msg)
 		vcpu_notify(v, REQ_SIPI);
 		return true;
 	default:
-		return false; /* SMI, ExtINT: the machine has neither SMM nor a PIC */
+		return false; /* SMI: the machine has no SMM */
 	}
 }
 
@@ -37,6 +37,10 @@ bool apic_bus_send_to(struct vcpu *v, const struct apic_msg *msg)
 {
 	if (!v->lapic.hw_enabled)
 		return false;
+	if (unlikely(msg->mode == APIC_EXTINT)) {
+		vcpu_notify(v, REQ_EXTINT);
+		return true;
+	}
 	return v->vm->cpus == 1 ? vlapic_deliver(&v->lapic, msg) : send_to(v, msg);
 }
 

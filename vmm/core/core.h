@@ -80,6 +80,12 @@ void vcpu_raise_fault(struct vcpu *v, const struct gwalk_fault *fault);
 void event_deliver(struct vcpu *v);
 bool event_wakes(struct vcpu *v);
 
+/* extint.c: interrupts that a PIC gives the vector of. */
+bool extint_waits(const struct vcpu *v);
+u8 extint_take(struct vcpu *v); /* it waits, and is being injected */
+void extint_pin(void *vm, unsigned pin,
+		bool level); /* struct irq_line.set() of the PIC's INT output */
+
 void exit_log_counts(struct vcpu *v);
 /* The exit interrupted an event's delivery: it is delivered again by the next entry. */
 void exit_keep_vectoring(struct vcpu *v, const struct vm_exit *e);

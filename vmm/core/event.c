@@ -91,7 +91,7 @@ static u32 windows_wanted(struct vcpu *v)
 
 	if (v->nmi_pending || (v->reinject_deferred && v->reinject.type == EVENT_NMI))
 		windows |= WINDOW_NMI;
-	if (vlapic_pending(&v->lapic) >= 0 ||
+	if (vlapic_pending(&v->lapic) >= 0 || extint_waits(v) ||
 	    (v->reinject_deferred && v->reinject.type == EVENT_EXT_INTR))
 		windows |= WINDOW_INTR;
 	return windows;
@@ -112,10 +112,28 @@ static bool take_reinject(struct vcpu *v, u32 blocked, struct event *out)
 	return true;
 }
 
+/* A PIC's goes before the local APIC's: nothing says which, and it cannot be held back by a task priority. */
+static bool take_interrupt(struct vcpu *v, struct event *out)
+{
+	int vector = vlapic_pending(&v->lapic);
+
+	if (unlikely(extint_waits(v))) {
+		vector = extint_take(v);
+	} else if (vector >= 0) {
+		vlapic_accept(&v->lapic, (u8)vector);
+		if (v->pv_eoi_msr)
+			pv_eoi_offer(v);
+	} else {
+		return false;
+	}
+	vcpu_is_alive(v);
+	*out = (struct event){.type = EVENT_EXT_INTR, .vector = (u8)vector};
+	return true;
+}
+
 static bool take_event(struct vcpu *v, struct event *out)
 {
 	u32 blocked = v->vm->ops->blocked(v);
-	int vector;
 
 	/* Another CPU may have asked for something since the last one was injected, and before the guest was entered. */
 	if (unlikely(blocked & BLOCK_EVENT))
@@ -132,16 +150,7 @@ static bool take_event(struct vcpu *v, struct event *out)
 		*out = (struct event){.type = EVENT_NMI, .vector = VEC_NMI};
 		return true;
 	}
-	vector = vlapic_pending(&v->lapic);
-	if (vector >= 0 && !(blocked & (BLOCK_IF | BLOCK_STI | BLOCK_MOV_SS))) {
-		vlapic_accept(&v->lapic, (u8)vector);
-		if (v->pv_eoi_msr)
-			pv_eoi_offer(v);
-		vcpu_is_alive(v);
-		*out = (struct event){.type = EVENT_EXT_INTR, .vector = (u8)vector};
-		return true;
-	}
-	return false;
+	return !(blocked & (BLOCK_IF | BLOCK_STI | BLOCK_MOV_SS)) && take_interrupt(v, out);
 }
 
 void event_deliver(struct vcpu *v)
@@ -155,13 +164,14 @@ void event_deliver(struct vcpu *v)
 
 bool event_wakes(struct vcpu *v)
 {
+	bool interrupt;
 	u32 blocked;
 
 	if (v->exception.type || v->reinject.type)
 		return true;
-	if (!v->nmi_pending && vlapic_pending(&v->lapic) < 0)
+	interrupt = vlapic_pending(&v->lapic) >= 0 || extint_waits(v);
+	if (!v->nmi_pending && !interrupt)
 		return false;
 	blocked = v->vm->ops->blocked(v);
-	return (v->nmi_pending && !(blocked & BLOCK_NMI)) ||
-	       (vlapic_pending(&v->lapic) >= 0 && !(blocked & BLOCK_IF));
+	return (v->nmi_pending && !(blocked & BLOCK_NMI)) || (interrupt && !(blocked & BLOCK_IF));
 }

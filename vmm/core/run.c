@@ -115,7 +115,8 @@ static bool waits_for_event(struct vcpu *v)
 }
 
 /* What other vcpus, and devices served on other CPUs, ask for. */
-#define REQ_OTHERS (REQ_APIC | REQ_NMI | REQ_INIT | REQ_SIPI | REQ_DEVICE | REQ_UNHALT)
+#define REQ_OTHERS                                                                                 \
+	(REQ_APIC | REQ_NMI | REQ_INIT | REQ_SIPI | REQ_DEVICE | REQ_UNHALT | REQ_EXTINT | REQ_PIC)
 
 static void serve_others(struct vcpu *v, u32 req)
 {
@@ -129,6 +130,12 @@ static void serve_others(struct vcpu *v, u32 req)
 		vlapic_collect(&v->lapic);
 	if (req & REQ_UNHALT)
 		v->unhalted = true;
+	if (req & REQ_EXTINT)
+		v->extint_sent = true;
+	if (req & REQ_PIC)
+		vlapic_lint0_rise(&v->lapic);
+	if (req & (REQ_EXTINT | REQ_PIC))
+		vcpu_request(v, REQ_EVENT);
 	if (req & REQ_NMI) {
 		v->nmi_pending = true;
 		vcpu_request(v, REQ_EVENT);

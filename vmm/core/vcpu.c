@@ -255,7 +255,8 @@ void vcpu_reset(struct vcpu *v)
 	v->exception.type = EVENT_NONE;
 	v->reinject.type = EVENT_NONE;
 	v->reinject_deferred = false;
-	v->nmi_pending = false;
+	v->nmi_pending = v->extint_sent = false;
+	v->extint_kept = -1;
 	v->wait_sipi = false;
 	v->xcr0 = XCR0_X87;
 	__atomic_fetch_and(&v->requests, ~(u32)REQ_EVENT, __ATOMIC_ACQ_REL);

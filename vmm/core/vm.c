@@ -329,7 +329,8 @@ static void wait_for_startup(struct vcpu *v)
 static void forget_messages(struct vcpu *v)
 {
 	__atomic_fetch_and(&v->requests,
-			   ~(u32)(REQ_APIC | REQ_NMI | REQ_INIT | REQ_SIPI | REQ_UNHALT),
+			   ~(u32)(REQ_APIC | REQ_NMI | REQ_INIT | REQ_SIPI | REQ_UNHALT |
+				  REQ_EXTINT | REQ_PIC),
 			   __ATOMIC_ACQ_REL);
 	vlapic_collect(&v->lapic);
 }
@@ -361,6 +362,8 @@ int vm_boot(struct vm *vm, struct load_error *why)
 		vm->ops->load(&vm->vcpu[i]);
 		vcpu_reset(&vm->vcpu[i]);
 		forget_messages(&vm->vcpu[i]);
+		if (i == 0 && vm->machine.pic)
+			vlapic_virtual_wire(&vm->vcpu[i].lapic);
 		if (i == 0)
 			vcpu_enter_kernel(&vm->vcpu[i], &entry);
 		else

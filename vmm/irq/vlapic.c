@@ -63,12 +63,15 @@ void vlapic_accept(struct vlapic *l, u8 vector)
 	l->pending_hint = l->irr_words != 0;
 }
 
-void vlapic_unaccept(struct vlapic *l, u8 vector)
+bool vlapic_unaccept(struct vlapic *l, u8 vector)
 {
 	vlapic_settle_eoi(l);
+	if (!(l->isr[vector / 32] & 1U << (vector % 32)))
+		return false;
 	vector_clear(l->isr, &l->isr_words, vector);
 	vector_set(l->irr, &l->irr_words, vector);
 	l->pending_hint = true;
+	return true;
 }
 
 /* The processor priority fell, or IRR grew: is there something to deliver now? */
@@ -236,6 +239,32 @@ void vlapic_lvt_raise(struct vlapic *l, enum vlapic_lvt entry)
 		(void)vlapic_accept_fixed(l, (u8)(lvt & LVT_VECTOR), false);
 }
 
+bool vlapic_takes_extint(const struct vlapic *l)
+{
+	u32 lvt = l->lvt[VLAPIC_LVT_LINT0];
+
+	return !l->hw_enabled || (!(lvt & LVT_MASKED) && field_get(LVT_MODE, lvt) == APIC_EXTINT);
+}
+
+void vlapic_lint0_rise(struct vlapic *l)
+{
+	u32 lvt = l->lvt[VLAPIC_LVT_LINT0];
+
+	if (!l->hw_enabled || lvt & LVT_MASKED)
+		return;
+	if (field_get(LVT_MODE, lvt) == APIC_FIXED)
+		vlapic_lvt_raise(l, VLAPIC_LVT_LINT0);
+	else if (field_get(LVT_MODE, lvt) == APIC_NMI)
+		l->ops->nmi(l->ctx);
+}
+
+void vlapic_virtual_wire(struct vlapic *l)
+{
+	l->svr |= SVR_ENABLE;
+	l->lvt[VLAPIC_LVT_LINT0] = (u32)field_prep(LVT_MODE, APIC_EXTINT);
+	l->lvt[VLAPIC_LVT_LINT1] = (u32)field_prep(LVT_MODE, APIC_NMI);
+}
+
 bool vlapic_deliver(struct vlapic *l, const struct apic_msg *msg)
 {
 	if (!l->hw_enabled)
@@ -254,7 +283,7 @@ bool vlapic_deliver(struct vlapic *l, const struct apic_msg *msg)
 		l->ops->sipi(l->ctx, msg->vector);
 		break;
 	default:
-		return false; /* SMI, ExtINT: the machine has neither SMM nor a PIC */
+		return false; /* SMI: the machine has no SMM; ExtINT is core/extint.c's */
 	}
 	l->ops->notify(l->ctx);
 	return true;

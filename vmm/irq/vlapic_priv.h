@@ -47,6 +47,7 @@ enum {
 #define DFR_RESET  0xffffffffU
 
 #define LVT_VECTOR    0xffU
+#define LVT_MODE      GENMASK(10, 8)
 #define LVT_MASKED    BIT(16)
 #define LVT_TIMERMODE GENMASK(18, 17)
 

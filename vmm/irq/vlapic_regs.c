@@ -104,6 +104,8 @@ static void lvt_write(struct vlapic *l, unsigned entry, u32 value)
 		vlapic_timer_set_lvt(l, value);
 	else
 		l->lvt[entry] = value;
+	if (entry == VLAPIC_LVT_LINT0)
+		l->ops->notify(l->ctx); /* a PIC's interrupt may have waited for it */
 }
 
 /* `value` is down to the bits that can be written. The x2APIC's ICR is not written here: it has 64 bits. */
@@ -241,6 +243,7 @@ static bool base_write(struct vlapic *l, u64 value)
 	if (l->hw_enabled && !enable) {
 		vlapic_settle_eoi(l);
 		vlapic_reset_registers(l);
+		l->ops->notify(l->ctx); /* from now on a PIC's interrupts come without it */
 	}
 	if (x2apic && !l->enabled_x2apic) {
 		/* The registers carry over but for those whose form changes. */

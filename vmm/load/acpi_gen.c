@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ACPI tables of a guest's machine, from its description: RSDP, XSDT, FADT, FACS, MADT, and the
+ * The ACPI tables of a guest's machine, from its description: RSDP, XSDT, FADT, FACS, MADT, MCFG and HPET if it has them, and the
  * DSDT that iasl compiled from dsdt.asl. Called by vm_boot() before the kernel is loaded. All lie
  * in the BIOS area, which e820 reserves, with the RSDP first, where a search finds it too. ACPI
  * specification 6.5, "ACPI Software Programming Model".
@@ -9,6 +9,7 @@
 #include <vmm/load.h>
 #include <vmm/machine.h>
 #include <vmm/string.h>
+#include <vmm/vhpet.h>
 #include <vmm/vioapic.h>
 #include <vmm/vlapic.h>
 
@@ -48,7 +49,7 @@ struct acpi_gas {
 
 struct acpi_xsdt {
 	struct acpi_header h;
-	u64 entry[2]; /* FADT, MADT; the FADT names FACS and DSDT */
+	u64 entry[4]; /* FADT, MADT, and what else there is; the FADT names FACS and DSDT */
 } packed;
 
 struct acpi_fadt {
@@ -114,7 +115,28 @@ struct acpi_madt {
 	struct madt_ioapic ioapic;
 	struct madt_override sci;
 	struct madt_lapic_nmi nmi;
-	struct madt_lapic lapic[MACHINE_CPUS_MAX]; /* as many as there are CPUs */
+	struct madt_lapic lapic
+		[MACHINE_CPUS_MAX]; /* as many as there are CPUs; then, if it has one, the PIT's override */
+} packed;
+
+/* PCI Firmware specification "MCFG Table Description" */
+struct acpi_mcfg {
+	struct acpi_header h;
+	u64 reserved;
+	u64 base;
+	u16 segment;
+	u8 bus_first, bus_last;
+	u32 reserved1;
+} packed;
+
+/* IA-PC HPET specification "The HPET Description Table" */
+struct acpi_hpet {
+	struct acpi_header h;
+	u32 block_id;
+	struct acpi_gas address;
+	u8 number;
+	u16 min_tick;
+	u8 page_protection;
 } packed;
 
 _Static_assert(sizeof(struct acpi_header) == 36, "ACPI: System Description Table Header");
@@ -128,6 +150,7 @@ _Static_assert(offsetof(struct acpi_fadt, x_facs) == 132, "FADT");
 _Static_assert(sizeof(struct acpi_facs) == 64, "ACPI: Firmware ACPI Control Structure");
 _Static_assert(offsetof(struct acpi_madt, ioapic) == 44, "ACPI: Multiple APIC Description Table");
 _Static_assert(sizeof(struct madt_lapic) == 8 && sizeof(struct madt_ioapic) == 12, "MADT");
+_Static_assert(sizeof(struct acpi_mcfg) == 60 && sizeof(struct acpi_hpet) == 56, "MCFG, HPET");
 _Static_assert(sizeof(struct madt_override) == 10 && sizeof(struct madt_lapic_nmi) == 6, "MADT");
 
 /* FADT flags */
@@ -143,6 +166,7 @@ _Static_assert(sizeof(struct madt_override) == 10 && sizeof(struct madt_lapic_nm
 
 /* IA-PC boot architecture flags */
 #define BOOT_ARCH_LEGACY_DEVICES BIT(0) /* the UART on its usual port */
+#define BOOT_ARCH_8042           BIT(1)
 #define BOOT_ARCH_NO_VGA         BIT(2)
 #define BOOT_ARCH_NO_RTC         BIT(5)
 
@@ -251,7 +275,7 @@ static void fadt_fill(struct acpi_fadt *f, const struct machine *m, gpa_t facs, 
 	f->c2_latency = 101;  /* above 100: no C2 */
 	f->c3_latency = 1001; /* above 1000: no C3 */
 	f->iapc_boot_arch = BOOT_ARCH_NO_VGA | (m->uart_port ? BOOT_ARCH_LEGACY_DEVICES : 0) |
-			    (m->rtc_port ? 0 : BOOT_ARCH_NO_RTC);
+			    (m->kbc ? BOOT_ARCH_8042 : 0) | (m->rtc_port ? 0 : BOOT_ARCH_NO_RTC);
 	f->flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_PWR_BUTTON | FADT_NO_SLP_BUTTON |
 		   FADT_NO_FIX_RTC | FADT_TMR_32BIT | FADT_RESET_REG | FADT_HEADLESS;
 	/* No logical mode of xAPICs reaches as many as there may be. */
@@ -261,12 +285,20 @@ static void fadt_fill(struct acpi_fadt *f, const struct machine *m, gpa_t facs, 
 	header_finish(&f->h, "FACP", 6, sizeof(*f));
 }
 
-/*
- * Interrupts are wired 1:1. The SCI is level-triggered, active high. No override is needed for a
- * PIT, which would be wired to pin 0 here, nor an entry for what is not there.
- */
-static void madt_fill(struct acpi_madt *t, const struct machine *m, u64 size)
+static u64 madt_size(const struct machine *m)
 {
+	return offsetof(struct acpi_madt, lapic) + m->cpus * sizeof(struct madt_lapic) +
+	       (m->pit ? sizeof(struct madt_override) : 0);
+}
+
+/*
+ * Interrupts are wired 1:1, but for the PIT's: pin 0 is the PIC's. The SCI is level-triggered, active high. What is not there
+ * has no entry.
+ */
+static void madt_fill(struct acpi_madt *t, const struct machine *m)
+{
+	struct madt_override pit = {2, sizeof(pit), 0, MACHINE_PIT_IRQ, MACHINE_PIT_PIN, 0};
+
 	t->lapic_address = VLAPIC_BASE;
 	t->flags = m->pic ? MADT_PCAT_COMPAT : 0;
 	t->ioapic = (struct madt_ioapic){1, sizeof(t->ioapic), (u8)m->ioapic_id,
@@ -277,7 +309,24 @@ static void madt_fill(struct acpi_madt *t, const struct machine *m, u64 size)
 	for (unsigned i = 0; i < m->cpus; i++)
 		t->lapic[i] = (struct madt_lapic){0, sizeof(t->lapic[i]), (u8)i, (u8)i,
 						  MADT_LAPIC_ENABLED};
-	header_finish(&t->h, "APIC", 5, size);
+	if (m->pit)
+		memcpy(&t->lapic[m->cpus], &pit, sizeof(pit));
+	header_finish(&t->h, "APIC", 5, madt_size(m));
+}
+
+static void mcfg_fill(struct acpi_mcfg *t)
+{
+	t->base = MACHINE_ECAM_BASE;
+	t->bus_last = MACHINE_ECAM_SIZE / MiB(1) - 1;
+	header_finish(&t->h, "MCFG", 1, sizeof(*t));
+}
+
+static void hpet_fill(struct acpi_hpet *t)
+{
+	t->block_id = VHPET_ID;
+	t->address = (struct acpi_gas){.bit_width = 64, .address = MACHINE_HPET_BASE};
+	t->min_tick = VHPET_INTERVAL_MIN_NS / (1000000000 / VHPET_HZ);
+	header_finish(&t->h, "HPET", 1, sizeof(*t));
 }
 
 /*
@@ -305,7 +354,9 @@ static bool dsdt_fill(u8 *dsdt, u64 size, const struct machine *m)
 
 	memcpy(dsdt, dsdt_aml_start, size);
 	if ((!m->uart_port && !dsdt_hide(dsdt, size, "COM1")) ||
-	    (!m->rtc_port && !dsdt_hide(dsdt, size, "RTC_")))
+	    (!m->rtc_port && !dsdt_hide(dsdt, size, "RTC_")) ||
+	    (!m->pci && !dsdt_hide(dsdt, size, "PCI0")) ||
+	    (!m->hpet && !dsdt_hide(dsdt, size, "HPET")))
 		return false;
 	h->checksum = 0;
 	h->checksum = checksum(dsdt, size);
@@ -333,7 +384,6 @@ static void rsdp_fill(struct acpi_rsdp *r, gpa_t xsdt)
 int load_acpi(struct gmem *g, const struct machine *m)
 {
 	u64 dsdt_size = (u64)(dsdt_aml_end - dsdt_aml_start);
-	u64 madt_size = offsetof(struct acpi_madt, lapic) + m->cpus * sizeof(struct madt_lapic);
 	struct area a = {
 		.base = gmem_ptr(g, MACHINE_BIOS_BASE, MACHINE_BIOS_END - MACHINE_BIOS_BASE)};
 	struct acpi_rsdp *rsdp;
@@ -341,6 +391,9 @@ int load_acpi(struct gmem *g, const struct machine *m)
 	struct acpi_fadt *fadt;
 	struct acpi_facs *facs;
 	struct acpi_madt *madt;
+	struct acpi_mcfg *mcfg;
+	struct acpi_hpet *hpet;
+	unsigned entries = 2;
 	void *dsdt;
 
 	if (!a.base || m->cpus > MACHINE_CPUS_MAX || m->rsdp != MACHINE_BIOS_BASE)
@@ -349,7 +402,9 @@ int load_acpi(struct gmem *g, const struct machine *m)
 	xsdt = area_take(&a, sizeof(*xsdt));
 	fadt = area_take(&a, sizeof(*fadt));
 	facs = area_take(&a, sizeof(*facs));
-	madt = area_take(&a, madt_size);
+	madt = area_take(&a, madt_size(m));
+	mcfg = area_take(&a, sizeof(*mcfg));
+	hpet = area_take(&a, sizeof(*hpet));
 	dsdt = area_take(&a, dsdt_size);
 	if (!dsdt) /* the last and only one whose size is not known here */
 		return -HV_ENOSPC;
@@ -357,10 +412,19 @@ int load_acpi(struct gmem *g, const struct machine *m)
 		return -HV_EINVAL;
 	facs_fill(facs);
 	fadt_fill(fadt, m, area_gpa(&a, facs), area_gpa(&a, dsdt));
-	madt_fill(madt, m, madt_size);
+	madt_fill(madt, m);
 	xsdt->entry[0] = area_gpa(&a, fadt);
 	xsdt->entry[1] = area_gpa(&a, madt);
-	header_finish(&xsdt->h, "XSDT", 1, sizeof(*xsdt));
+	if (m->pci) {
+		mcfg_fill(mcfg);
+		xsdt->entry[entries++] = area_gpa(&a, mcfg);
+	}
+	if (m->hpet) {
+		hpet_fill(hpet);
+		xsdt->entry[entries++] = area_gpa(&a, hpet);
+	}
+	header_finish(&xsdt->h, "XSDT", 1,
+		      offsetof(struct acpi_xsdt, entry) + entries * sizeof(xsdt->entry[0]));
 	rsdp_fill(rsdp, area_gpa(&a, xsdt));
 	return 0;
 }

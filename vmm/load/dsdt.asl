@@ -20,11 +20,50 @@ DefinitionBlock ("", "DSDT", 2, "HAVOC ", "HAVOC-PC", 1)
 			Name (_UID, 0)
 		}
 
+		Device (PCI0)
+		{
+			Name (_HID, EisaId ("PNP0A08"))
+			Name (_CID, EisaId ("PNP0A03"))
+			Name (_STA, 0x0f) /* acpi_gen.c clears it where there is none */
+			Name (_SEG, 0)
+			Name (_BBN, 0)
+			Name (_UID, 0)
+			Name (_CRS, ResourceTemplate ()
+			{
+				WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode, 0, 0, 0, 0, 1)
+				IO (Decode16, 0x0cf8, 0x0cf8, 1, 8)
+				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange, 0, 0x0000, 0x0cf7, 0, 0x0cf8)
+				WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange, 0, 0x0d00, 0xffff, 0, 0xf300)
+				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,
+					0, MACHINE_PCI_MEM_BASE, MACHINE_PCI_MEM_LAST, 0, MACHINE_PCI_MEM_SIZE)
+			})
+
+			/* The system's own: PCI Firmware specification "MCFG Table Description". */
+			Device (ECAM)
+			{
+				Name (_HID, EisaId ("PNP0C02"))
+				Name (_CRS, ResourceTemplate ()
+				{
+					Memory32Fixed (ReadWrite, MACHINE_ECAM_BASE, MACHINE_ECAM_SIZE)
+				})
+			}
+		}
+
+		Device (HPET)
+		{
+			Name (_HID, EisaId ("PNP0103"))
+			Name (_STA, 0x0f)
+			Name (_CRS, ResourceTemplate ()
+			{
+				Memory32Fixed (ReadOnly, MACHINE_HPET_BASE, MACHINE_HPET_SIZE)
+			})
+		}
+
 		Device (COM1)
 		{
 			Name (_HID, EisaId ("PNP0501"))
 			Name (_UID, 1)
-			Name (_STA, 0x0f) /* acpi_gen.c clears it where there is none */
+			Name (_STA, 0x0f)
 			Name (_CRS, ResourceTemplate ()
 			{
 				IO (Decode16, MACHINE_UART_PORT, MACHINE_UART_PORT, 1, MACHINE_UART_PORTS)

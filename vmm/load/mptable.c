@@ -17,9 +17,10 @@
 #define EBDA_SIZE   (0xa0000ULL - MACHINE_EBDA)
 #define MP_SPEC_1_4 4
 #define ISA_IRQS    16
-#define IRQ_PIT     0
 #define IRQ_CASCADE 2
-#define BUS_ISA     0
+#define PIN_PIC     0 /* of the I/O APIC, and LINT0 of the first local APIC */
+#define BUSES       2 /* PCI, whose bus 0 has number 0, and ISA */
+#define PIC_INTS    2
 #define LOCAL_INTS  1
 
 struct mp_float {
@@ -70,14 +71,14 @@ _Static_assert(sizeof(struct mp_bus) == 8 && sizeof(struct mp_ioapic) == 8 &&
 		       sizeof(struct mp_int) == 8,
 	       "Base MP Configuration Table Entry Types");
 _Static_assert(sizeof(struct mp_float) + sizeof(struct mp_config) +
-			       MACHINE_CPUS_MAX * sizeof(struct mp_cpu) + sizeof(struct mp_bus) +
-			       sizeof(struct mp_ioapic) +
-			       (ISA_IRQS + LOCAL_INTS) * sizeof(struct mp_int) <=
+			       MACHINE_CPUS_MAX * sizeof(struct mp_cpu) +
+			       BUSES * sizeof(struct mp_bus) + sizeof(struct mp_ioapic) +
+			       (ISA_IRQS + PIC_INTS + LOCAL_INTS) * sizeof(struct mp_int) <=
 		       EBDA_SIZE,
 	       "the tables fit the EBDA");
 
 enum { MP_CPU = 0, MP_BUS = 1, MP_IOAPIC = 2, MP_IO_INT = 3, MP_LOCAL_INT = 4 };
-enum { MP_INT = 0, MP_NMI = 1 };
+enum { MP_INT = 0, MP_NMI = 1, MP_EXTINT = 3 };
 
 #define CPU_ENABLED    1
 #define CPU_BSP        2
@@ -127,31 +128,65 @@ static void write_cpus(struct writer *w, const struct machine *m)
 	}
 }
 
-/*
- * ISA interrupts are wired 1:1; without a PIT there is none on pin 0, and nothing cascades to pin
- * 2.
- */
-static void write_interrupts(struct writer *w, const struct machine *m)
+static u8 bus_isa(const struct machine *m)
 {
-	struct mp_int nmi = {MP_LOCAL_INT, MP_NMI, MP_CONFORMS, BUS_ISA, 0, ALL_LAPICS, 1};
+	return m->pci ? 1 : 0;
+}
 
+static void write_buses(struct writer *w, const struct machine *m)
+{
+	struct mp_bus pci = {MP_BUS, 0, {'P', 'C', 'I', ' ', ' ', ' '}};
+	struct mp_bus isa = {MP_BUS, bus_isa(m), {'I', 'S', 'A', ' ', ' ', ' '}};
+
+	if (m->pci)
+		write_entry(w, &pci, sizeof(pci));
+	write_entry(w, &isa, sizeof(isa));
+}
+
+/*
+ * ISA interrupts are wired 1:1, but for the PIT's. Without a PIT there is none of that number, and nothing cascades to pin 2.
+ */
+static void write_isa_interrupts(struct writer *w, const struct machine *m)
+{
 	for (unsigned irq = 0; irq < ISA_IRQS; irq++) {
-		struct mp_int e = {
-			MP_IO_INT, MP_INT,  irq == m->sci_irq ? MP_HIGH_LEVEL : MP_CONFORMS,
-			BUS_ISA,   (u8)irq, (u8)m->ioapic_id,
-			(u8)irq};
+		bool pit = irq == MACHINE_PIT_IRQ;
+		struct mp_int e = {MP_IO_INT,
+				   MP_INT,
+				   irq == m->sci_irq ? MP_HIGH_LEVEL : MP_CONFORMS,
+				   bus_isa(m),
+				   (u8)irq,
+				   (u8)m->ioapic_id,
+				   (u8)(pit ? MACHINE_PIT_PIN : irq)};
 
-		if (irq == IRQ_CASCADE || (irq == IRQ_PIT && !m->pit))
+		if (irq == IRQ_CASCADE || (pit && !m->pit))
 			continue;
 		write_entry(w, &e, sizeof(e));
 	}
+}
+
+/* Whose vectors the PIC gives: by the I/O APIC, and by the first local APIC. */
+static void write_pic(struct writer *w, const struct machine *m)
+{
+	struct mp_int io = {MP_IO_INT, MP_EXTINT,        MP_CONFORMS, bus_isa(m),
+			    0,         (u8)m->ioapic_id, PIN_PIC};
+	struct mp_int local = {MP_LOCAL_INT, MP_EXTINT, MP_CONFORMS, bus_isa(m), 0, 0, 0};
+
+	if (!m->pic)
+		return;
+	write_entry(w, &io, sizeof(io));
+	write_entry(w, &local, sizeof(local));
+}
+
+static void write_nmi(struct writer *w, const struct machine *m)
+{
+	struct mp_int nmi = {MP_LOCAL_INT, MP_NMI, MP_CONFORMS, bus_isa(m), 0, ALL_LAPICS, 1};
+
 	write_entry(w, &nmi, sizeof(nmi));
 }
 
 int load_mptable(struct gmem *g, const struct machine *m)
 {
 	struct mp_float *f = gmem_ptr(g, MACHINE_EBDA, EBDA_SIZE);
-	struct mp_bus bus = {MP_BUS, BUS_ISA, {'I', 'S', 'A', ' ', ' ', ' '}};
 	struct mp_ioapic ioapic = {MP_IOAPIC, (u8)m->ioapic_id, IOAPIC_VERSION, 1, VIOAPIC_BASE};
 	u16 segment = MACHINE_EBDA >> 4, base_mem = MACHINE_LOW_END >> 10;
 	struct writer w;
@@ -162,9 +197,11 @@ int load_mptable(struct gmem *g, const struct machine *m)
 	w.config = (struct mp_config *)(f + 1);
 	w.next = (u8 *)(w.config + 1);
 	write_cpus(&w, m);
-	write_entry(&w, &bus, sizeof(bus));
+	write_buses(&w, m);
 	write_entry(&w, &ioapic, sizeof(ioapic));
-	write_interrupts(&w, m);
+	write_isa_interrupts(&w, m);
+	write_pic(&w, m);
+	write_nmi(&w, m);
 
 	memcpy(w.config->signature, "PCMP", sizeof(w.config->signature));
 	w.config->length = (u16)(w.next - (u8 *)w.config);

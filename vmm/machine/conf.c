@@ -32,7 +32,7 @@ static const struct choice hypercalls[] = {{"off", CONF_HYPERCALLS_OFF},
 static const struct choice reboots[] = {{"restart", CONF_RESTART}, {"stop", CONF_STOP}, {NULL, 0}};
 static const struct choice crashes[] = {
 	{"restart", CONF_RESTART}, {"stop", CONF_STOP}, {"hold", CONF_HOLD}, {NULL, 0}};
-static const struct choice machines[] = {{"pc", 0}, {NULL, 0}};
+static const struct choice machines[] = {{"pc", 0}, {"minimal", MACHINE_MINIMAL}, {NULL, 0}};
 
 struct key {
 	struct conf_key_doc doc;
@@ -184,8 +184,10 @@ static bool set_memory(void *section, const struct key *k, const char *value)
 /* "serial, rtc": what there is besides what no guest can do without. */
 static bool set_devices(void *section, unused const struct key *k, const char *value)
 {
-	static const struct choice devices[] = {
-		{"serial", MACHINE_SERIAL}, {"rtc", MACHINE_RTC}, {NULL, 0}};
+	static const struct choice devices[] = {{"serial", MACHINE_SERIAL},
+						{"rtc", MACHINE_RTC},
+						{"hpet", MACHINE_HPET},
+						{NULL, 0}};
 	struct conf_vm *v = section;
 	u32 wanted = 0;
 
@@ -209,7 +211,7 @@ static bool set_devices(void *section, unused const struct key *k, const char *v
 		if (*at != ',')
 			return false;
 	}
-	v->left_out = MACHINE_ALL & ~wanted;
+	v->left_out = MACHINE_CHOICE & ~wanted;
 	return true;
 }
 
@@ -271,9 +273,9 @@ static const struct key keys[] = {
 	 set_choice, VM(dedicated), 0, switches, 0},
 	{{"vm", "weight", "1 to 10000", "100", "Its share, beside the others', of CPUs that are too few."},
 	 set_number, VM(weight), SCHED_WEIGHT_MAX, NULL, 0},
-	{{"vm", "machine", "pc", "pc", "What it finds itself on (docs/memory-map.md)."},
+	{{"vm", "machine", "pc or minimal", "pc", "What it finds itself on: an ordinary PC without disks and screen, or one without PIC, PIT, keyboard controller and PCI as well (docs/memory-map.md)."},
 	 set_choice, VM(machine), 0, machines, 0},
-	{{"vm", "devices", "serial, rtc, both with a comma between them, or none", "serial, rtc", "Which of these it has, besides what no guest can do without."},
+	{{"vm", "devices", "serial, rtc, hpet, with commas between them, or none", "serial, rtc", "Which of these it has, besides what no guest can do without."},
 	 set_devices, VM(left_out), 0, NULL, 0},
 	{{"vm", "hypercalls", "off, console or compat", "off", "Whether it may write by hypercall, and in which form (docs/guest-abi.md)."},
 	 set_choice, VM(hypercalls), 0, hypercalls, 0},
@@ -414,6 +416,7 @@ static void vm_begin(struct parse *p, const char *name)
 	*p->vm = (struct conf_vm){.line = p->line,
 				  .memory = MiB(128),
 				  .cpus = 1,
+				  .left_out = MACHINE_USUAL,
 				  .affinity = ~0ULL,
 				  .weight = SCHED_WEIGHT_DEFAULT,
 				  .autostart = true,

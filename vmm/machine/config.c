@@ -36,6 +36,7 @@ static const struct choice ends[] = {
 	{"poweroff", END_POWEROFF}, {"reboot", END_REBOOT}, {"halt", END_HALT}, {NULL, 0}};
 static const struct choice levels[] = {
 	{"err", LOG_ERR}, {"warn", LOG_WARN}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
+static const struct choice machines[] = {{"pc", 0}, {"minimal", MACHINE_MINIMAL}, {NULL, 0}};
 static const struct choice ports[] = {
 	{"com1", 0x3f8}, {"com2", 0x2f8}, {"com3", 0x3e8}, {"com4", 0x2e8}, {NULL, 0}};
 
@@ -187,6 +188,9 @@ static const struct option options[] = {
 	{{"mem", "a number with K, M or G, at least 16M", "128M", "The guest's memory."},
 	 set_mem, 0, NULL},
 	{{"cpus", "1 to " MACHINE_CPUS_TEXT, "1", "How many CPUs the guest has."}, set_cpus, 0, NULL},
+	{{"machine", "pc or minimal", "pc",
+	  "What the guest finds itself on: an ordinary PC without disks and screen, or one without PIC, PIT, keyboard controller and PCI as well (docs/memory-map.md)."},
+	 set_choice, offsetof(struct config, machine), machines},
 	{{"cmdline", "text, in quotes if it holds spaces", "the module's, else the embedded one",
 	  "The guest kernel's command line. It wins over the one built in and over that of the kernel's GRUB module."},
 	 set_cmdline, 0, NULL},

@@ -16,6 +16,17 @@ static void e820_add(struct machine *m, u64 base, u64 end, enum e820_type type)
 		m->e820[m->e820_count++] = (struct e820_entry){base, end - base, type};
 }
 
+static void e820_drop(struct machine *m, u64 base)
+{
+	unsigned i = 0;
+
+	while (i < m->e820_count && m->e820[i].base != base)
+		i++;
+	for (; i + 1 < m->e820_count; i++)
+		m->e820[i] = m->e820[i + 1];
+	m->e820_count = i;
+}
+
 /*
  * Local APICs have the numbers of their CPUs, and the I/O APIC the first one behind them, as MP
  * specification 1.4 "I/O APIC Entries" wants it; but its register has four bits (82093AA data sheet
@@ -48,6 +59,11 @@ int machine_describe(struct machine *m, const char *name, unsigned cpus, u64 mem
 		.pm_base = MACHINE_PM_BASE,
 		.rsdp = MACHINE_BIOS_BASE,
 		.mp_float = MACHINE_EBDA,
+		.pic = true,
+		.pit = true,
+		.kbc = true,
+		.pci = true,
+		.hpet = true,
 	};
 	/*
 	 * The slot of low memory begins at 0 and is RAM throughout; what holds the MP and ACPI
@@ -56,6 +72,8 @@ int machine_describe(struct machine *m, const char *name, unsigned cpus, u64 mem
 	e820_add(m, 0, MACHINE_LOW_END, E820_RAM);
 	e820_add(m, MACHINE_LOW_END, MACHINE_BIOS_END, E820_RESERVED);
 	e820_add(m, MACHINE_BIOS_END, m->mem_low, E820_RAM);
+	/* PCI Firmware specification "MCFG Table Description": ECAM is reserved in the memory map, if by nothing else. */
+	e820_add(m, MACHINE_ECAM_BASE, MACHINE_ECAM_BASE + MACHINE_ECAM_SIZE, E820_RESERVED);
 	e820_add(m, MACHINE_HIGH_BASE, MACHINE_HIGH_BASE + m->mem_high, E820_RAM);
 	return 0;
 }
@@ -66,4 +84,12 @@ void machine_leave_out(struct machine *m, u32 devices)
 		m->uart_port = 0;
 	if (devices & MACHINE_RTC)
 		m->rtc_port = 0;
+	if (devices & MACHINE_LEGACY)
+		m->pic = m->pit = m->kbc = false;
+	if (devices & MACHINE_HPET)
+		m->hpet = false;
+	if (devices & MACHINE_PCI && m->pci) {
+		m->pci = false;
+		e820_drop(m, MACHINE_ECAM_BASE);
+	}
 }

@@ -40,8 +40,8 @@ struct conf_vm {
 	bool affinity_set;
 	bool dedicated;
 	u32 weight;
-	u32 left_out;  /* MACHINE_*: what it does not have */
-	u8 machine;    /* pc is all there is */
+	u32 left_out;  /* of MACHINE_CHOICE: what it does not have */
+	u8 machine;    /* MACHINE_*: what that kind of machine does not have */
 	u8 hypercalls; /* enum conf_hypercalls */
 	u16 exit_port; /* 0: none */
 	bool autostart;

@@ -16,8 +16,9 @@ enum end_action { END_POWEROFF, END_REBOOT, END_HALT };
 #define CONFIG_CMDLINE_MAX 2048
 
 struct config {
-	u64 mem;  /* mem=128M: guest RAM, bytes */
-	u32 cpus; /* cpus=1: of the guest */
+	u64 mem;    /* mem=128M: guest RAM, bytes */
+	u32 cpus;   /* cpus=1: of the guest */
+	u8 machine; /* machine=pc|minimal: MACHINE_* that it does not have */
 	char cmdline[CONFIG_CMDLINE_MAX]; /* cmdline="...": the guest kernel's, wins over the embedded one and the module's */
 	bool cmdline_set;
 	bool console_serial; /* console=com1,115200 | com2 | com3 | com4 | 0x3f8[,speed] | none; screen always */

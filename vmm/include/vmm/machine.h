@@ -32,9 +32,14 @@ struct e820_entry {
 #define MACHINE_E820_MAX 8
 
 /* What may be left out. */
-#define MACHINE_SERIAL BIT(0)
-#define MACHINE_RTC    BIT(1)
-#define MACHINE_ALL    (MACHINE_SERIAL | MACHINE_RTC)
+#define MACHINE_SERIAL  BIT(0)
+#define MACHINE_RTC     BIT(1)
+#define MACHINE_HPET    BIT(2)
+#define MACHINE_LEGACY  BIT(3) /* PIC, PIT and speaker port, keyboard controller */
+#define MACHINE_PCI     BIT(4) /* the host bridge and configuration space */
+#define MACHINE_CHOICE  (MACHINE_SERIAL | MACHINE_RTC | MACHINE_HPET) /* device by device */
+#define MACHINE_USUAL   MACHINE_HPET                   /* left out unless asked for */
+#define MACHINE_MINIMAL (MACHINE_LEGACY | MACHINE_PCI) /* left out of the minimal machine */
 
 struct machine {
 	const char *name;
@@ -49,13 +54,13 @@ struct machine {
 	u16 rtc_port, rtc_irq;   /* likewise */
 	u16 sci_irq;
 	u16 pm_base;
-	gpa_t rsdp;     /* of the ACPI tables */
-	gpa_t mp_float; /* of the MP floating pointer */
-	bool pic,
-		pit; /* does the machine have them? No device model yet sets them; the tables must be true */
+	gpa_t rsdp;         /* of the ACPI tables */
+	gpa_t mp_float;     /* of the MP floating pointer */
+	bool pic, pit, kbc; /* does the machine have them? */
+	bool pci, hpet;
 };
 
-/* The PC without legacy devices. -HV_EINVAL: cpus or mem_size out of range, or mem_size not
+/* The PC with all that it can have. -HV_EINVAL: cpus or mem_size out of range, or mem_size not
  * a multiple of 4 KiB. `name` is kept, not copied. */
 int machine_describe(struct machine *m, const char *name, unsigned cpus, u64 mem_size) must_check;
 /* MACHINE_* that it does not have after all. */

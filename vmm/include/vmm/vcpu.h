@@ -41,6 +41,8 @@ enum {
 #define REQ_SIPI   BIT(9)  /* a start-up IPI: sipi_vector */
 #define REQ_DEVICE BIT(10) /* the earliest deadline of the VM's devices has changed */
 #define REQ_UNHALT BIT(11) /* a kick: its HLT, or else the next one, is over */
+#define REQ_EXTINT BIT(12) /* the I/O APIC sends it to the PIC for an interrupt */
+#define REQ_PIC    BIT(13) /* the PIC's INT output has risen */
 #define REQ_HALTED BIT(5)  /* it executed HLT: wait before the next entry */
 
 /* What a handler wants done next. */
@@ -86,6 +88,8 @@ struct vcpu {
 	struct event reinject;  /* delivery was interrupted by the exit */
 	bool reinject_deferred; /* an exception went first: wait for a window */
 	bool nmi_pending;
+	bool extint_sent; /* REQ_EXTINT has been seen, and the PIC not asked yet */
+	s16 extint_kept; /* a vector that the PIC gave, and whose delivery did not come about; -1: none */
 	struct vlapic lapic;
 	u64 xcr0;
 	u64 tsc_offset;

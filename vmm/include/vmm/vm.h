@@ -15,6 +15,11 @@
 #include <vmm/machine.h>
 #include <vmm/vcpu.h>
 #include <vmm/vioapic.h>
+#include <vmm/vhpet.h>
+#include <vmm/vkbc.h>
+#include <vmm/vpci.h>
+#include <vmm/vpic.h>
+#include <vmm/vpit.h>
 #include <vmm/vpm.h>
 #include <vmm/vrtc.h>
 #include <vmm/vuart.h>
@@ -67,7 +72,7 @@ struct msr_passthrough {
 	bool read, write;
 };
 
-#define VM_LOCKED_MAX 16
+#define VM_LOCKED_MAX 24
 
 /* A bus region of a device that several vcpus may access at a time. */
 struct locked_region {
@@ -110,6 +115,12 @@ struct vm {
 	struct vuart uart;
 	struct vrtc rtc;
 	struct vpm pm;
+	struct vpic pic;
+	bool pic_int; /* atomic: its INT output */
+	struct vpit pit;
+	struct vhpet hpet;
+	struct vkbc kbc;
+	struct vpci pci;
 	unsigned cpus;
 	struct cpuid_entry cpuid[VM_CPUID_MAX];
 	unsigned cpuid_count;
