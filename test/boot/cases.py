@@ -41,6 +41,12 @@ def hello(name, machine, **more):
     return Boot(name + "/hello", machine, (Expect(BANNER), LINUX, HELLO), elf="havoc.elf", **more)
 
 
+def without(name, machine, args, *more, **options):
+    """The guest does without something that it would rather have, and says hello all the same."""
+    return Boot("without/" + name, machine, (LINUX,) + more + (HELLO,), image="tiny", kernel_args="console=ttyS0 panic=-1 reboot=t " + args,
+                cost=20, **options)
+
+
 def shell(name, machine, steps, **more):
     return Boot(name, machine, (PROMPT,) + steps, image="shell", cost=25, **more)
 
@@ -430,6 +436,16 @@ CASES = [
     refusal("truncated-elf", MAX, "the kernel image is cut off", elf="havoc-bare.elf", modules=((truncated_elf, "kernel"),)),
     refusal("long-command-line", MAX, "command line has more than the 2047 characters", elf="havoc-bare.elf",
             modules=(("guest/tiny/bzImage", "kernel " + "x" * 2048),)),
+
+    # Kernels that use the PIC, the PIT or the HPET, for want of something better; and a machine that has none of these.
+    without("svm-noapic", MAX, "noapic"),
+    without("vmx-noapic", BROADWELL, "noapic"),
+    without("svm-nolapic", MAX, "nolapic"),
+    without("vmx-nolapic", BROADWELL, "nolapic"),
+    without("svm-no-kvmclock", MAX, "no-kvmclock"),
+    without("vmx-no-kvmclock", BROADWELL, "no-kvmclock"),
+    without("svm-minimal", MAX, "", options="machine=minimal"),
+    without("vmx-minimal", BROADWELL, "", options="machine=minimal"),
 
     # Debian's kernels.
     stock("debian-svm-2-cpus", qemu(cpus=2, mem=1024), 2),
