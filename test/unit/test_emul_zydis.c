@@ -287,8 +287,7 @@ static void compare(const struct subject *s)
 	per_opcode[s->ours.opcode]++;
 	compared++;
 	if (s->ours.opcode == EMUL_OTHER) {
-		if (!is_other(&s->theirs) &&
-		    s->theirs.mnemonic != ZYDIS_MNEMONIC_MOV /* DR */)
+		if (!is_other(&s->theirs) && s->theirs.mnemonic != ZYDIS_MNEMONIC_MOV /* DR */)
 			disagree(s, "known for its length");
 		return;
 	}
