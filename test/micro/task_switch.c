@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Hardware task switches in 32-bit protected mode with paging, and with PAE: JMP, CALL and IRET, task gates in the GDT and the IDT, by INT n,
- * INT3, an interrupt, and exceptions with and without an error code, #DF among them; into 16-bit TSSs, ring 3 and virtual-8086 mode; the T
+ * INT3, an interrupt, NMIs, and exceptions with and without an error code, #DF among them; into 16-bit TSSs, ring 3 and virtual-8086 mode; the T
  * bit; and tasks that cannot be entered. What is saved, loaded and linked is as the manuals say, and each event comes once. SDM vol. 3
  * "Task Management".
  *
@@ -54,8 +54,8 @@ enum { EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI };
 #define DATA_RO   0x78
 #define HANDLERS  0x80 /* from here: a task per vector */
 
-static const u8 vectors[] = {VEC_DB, VEC_BP, VEC_DF, VEC_TS, VEC_NP,
-			     VEC_SS, VEC_GP, VEC_PF, 0x90,   0x92};
+static const u8 vectors[] = {VEC_DB, VEC_NMI, VEC_BP, VEC_DF, VEC_TS, VEC_NP,
+			     VEC_SS, VEC_GP,  VEC_PF, 0x90,   0x92};
 #define VECTORS ARRAY_SIZE(vectors)
 
 #define WINDOW   0x80000000ULL
@@ -99,6 +99,7 @@ ACTION(gp);
 ACTION(pf);
 ACTION(ud);
 ACTION(interrupt);
+ACTION(nmi);
 ACTION(iret);
 ACTION(jmp_twice);
 
@@ -180,6 +181,13 @@ __asm__(".pushsection .text\n"
 	"act_jmp_twice: ljmp $0x58, $0; ljmp $0x58, $0\n"
 	"act_jmp_twice_end: jmp main_back\n"
 	"far_pointer: .long 0; .word 0x58\n"
+	/* Two NMIs: the second comes only if the task's IRET has unblocked them. */
+	".globl act_nmi, act_nmi_end\n"
+	"act_nmi: movl $0, 0xfee00310; movl $0x4400, 0xfee00300\n"
+	"1:	cmpl $1, entries; jb 1b\n"
+	"	movl $0x4400, 0xfee00300\n"
+	"1:	cmpl $2, entries; jb 1b\n"
+	"act_nmi_end: jmp main_back\n"
 	/* Any task. What it does in the end is told by leave_by_jmp; entered again, it goes on behind that. */
 	".macro TASK_BODY name\n"
 	"\\name:	DUMP seen\n"
@@ -533,6 +541,16 @@ static void interrupt(void)
 	expect("TR after the return", back.tr, MAIN);
 }
 
+static void nmis(void)
+{
+	what = "an NMI";
+	tables();
+	run(act_nmi);
+	expect("the number of entries", entries, 2);
+	expect("TR", seen.tr, HANDLERS + 8 * handler_of(VEC_NMI));
+	expect("TR after the return", back.tr, MAIN);
+}
+
 static void sixteen_bits(void)
 {
 	unsigned i;
@@ -735,6 +753,7 @@ static void all(void)
 	event("INT3", act_int3, VEC_BP, act_int3_end, NULL, false);
 	exceptions();
 	interrupt();
+	nmis();
 	sixteen_bits();
 	ring3();
 	/* Bochs' SVM stops Bochs at an exit of virtual-8086 mode. */

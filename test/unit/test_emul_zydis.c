@@ -65,6 +65,7 @@ static const ZydisMnemonic others[] = {
 	ZYDIS_MNEMONIC_VMPTRST, ZYDIS_MNEMONIC_VMCLEAR, ZYDIS_MNEMONIC_VMREAD, ZYDIS_MNEMONIC_VMWRITE,
 	ZYDIS_MNEMONIC_VMFUNC, ZYDIS_MNEMONIC_VMRUN, ZYDIS_MNEMONIC_VMLOAD, ZYDIS_MNEMONIC_VMSAVE, ZYDIS_MNEMONIC_STGI,
 	ZYDIS_MNEMONIC_CLGI, ZYDIS_MNEMONIC_SKINIT, ZYDIS_MNEMONIC_INVLPGA,
+	ZYDIS_MNEMONIC_IRET, ZYDIS_MNEMONIC_IRETD, ZYDIS_MNEMONIC_IRETQ,
 };
 // clang-format on
 
@@ -262,10 +263,14 @@ static int opcode_of(ZydisMnemonic m)
 	return EMUL_INVALID;
 }
 
-static bool is_other(ZydisMnemonic m)
+/* Of CALL and JMP only the far ones are, which may switch tasks. */
+static bool is_other(const ZydisDecodedInstruction *insn)
 {
+	ZydisMnemonic m = insn->mnemonic;
 	unsigned i;
 
+	if (m == ZYDIS_MNEMONIC_CALL || m == ZYDIS_MNEMONIC_JMP)
+		return insn->meta.branch_type == ZYDIS_BRANCH_TYPE_FAR;
 	for (i = 0; i < ARRAY_SIZE(others); i++) {
 		if (others[i] == m)
 			return true;
@@ -282,8 +287,7 @@ static void compare(const struct subject *s)
 	per_opcode[s->ours.opcode]++;
 	compared++;
 	if (s->ours.opcode == EMUL_OTHER) {
-		if (!is_other(s->theirs.mnemonic) &&
-		    s->theirs.mnemonic != ZYDIS_MNEMONIC_MOV /* DR */)
+		if (!is_other(&s->theirs) && s->theirs.mnemonic != ZYDIS_MNEMONIC_MOV /* DR */)
 			disagree(s, "known for its length");
 		return;
 	}
@@ -311,7 +315,7 @@ static bool promised(const struct subject *s)
 	unsigned i;
 	bool memory = false;
 
-	if (is_other(s->theirs.mnemonic))
+	if (is_other(&s->theirs))
 		return true;
 	if (s->theirs.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY ||
 	    opcode_of(s->theirs.mnemonic) == EMUL_INVALID)
@@ -351,7 +355,7 @@ static bool same_without_prefixes(const struct subject *s)
 	return b[i + 1] == 0x01 &&
 	       ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoders[s->mode], b, 15, &theirs,
 						   (ZydisDecodedOperand *)s->op)) &&
-	       theirs.length == s->ours.len && is_other(theirs.mnemonic);
+	       theirs.length == s->ours.len && is_other(&theirs);
 }
 
 /* Bytes that we accept and Zydis does not; each with its reason. */

@@ -211,8 +211,7 @@ static void new_is_loaded(bool nested)
 	assert_int_equal(vcpu_reg(v, VREG_RIP), NEW_EIP);
 	for (i = 0; i < 8; i++)
 		assert_int_equal(vcpu_gpr(v, i), i == GPR_RSP ? STACK : 0xb0b00000 + i);
-	assert_int_equal(vcpu_reg(v, VREG_RFLAGS),
-			 0x000028d7 | (nested ? RFLAGS_NT : 0) | (0xc00000 & 0));
+	assert_int_equal(vcpu_reg(v, VREG_RFLAGS), 0x2ad7 | (nested ? RFLAGS_NT : 0));
 	assert_int_equal(segment(VSEG_CS).attr, 0xc09b);
 	assert_int_equal(segment(VSEG_CS).limit, 0xffffffff);
 	assert_int_equal(segment(VSEG_SS).attr, 0xc093);

@@ -56,7 +56,7 @@ static void put(u8 *at, unsigned width, u32 value)
 /* What a 16-bit TSS does not hold is zero: the manuals say nothing of it. */
 void tss_read(const struct tss_layout *l, const u8 *tss, struct task_state *out)
 {
-	unsigned i;
+	size_t i;
 
 	*out = (struct task_state){
 		.cr3 = l->cr3 ? get(tss + l->cr3, 4) : 0,
@@ -74,7 +74,7 @@ void tss_read(const struct tss_layout *l, const u8 *tss, struct task_state *out)
 /* The dynamic fields; the reserved half of a selector's stays as it is. */
 void tss_save(const struct tss_layout *l, const struct task_state *state, u8 *tss)
 {
-	unsigned i;
+	size_t i;
 
 	put(tss + l->eip, l->width, state->eip);
 	put(tss + l->eflags, l->width, state->eflags);
