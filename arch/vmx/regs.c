@@ -161,6 +161,8 @@ u64 vmx_reg_get(struct vcpu *v, enum vreg reg)
 		return v->xcr0;
 	case VREG_CR2:
 		return vx->loaded ? read_cr2() : v->cr2;
+	case VREG_DR0 ... VREG_DR3:
+		return xstate_breakpoint(reg - VREG_DR0);
 	default:
 		hv_assert(msr_index(reg) < VMX_MSRS);
 		return msr_get(vx, msr_index(reg));

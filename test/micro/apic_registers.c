@@ -71,8 +71,8 @@ static void software_disable(void)
 		      "LVT 0x%x of a disabled APIC is 0x%x", lvts[i], apic_read(lvts[i]));
 	apic_write(APIC_SVR, 0x1ef);
 	for (i = 0; i < ARRAY_SIZE(lvts); i++)
-		check(apic_read(lvts[i]) == (APIC_LVT_MASKED | 0x61),
-		      "LVT 0x%x after that is 0x%x", lvts[i], apic_read(lvts[i]));
+		check(apic_read(lvts[i]) == (APIC_LVT_MASKED | 0x61), "LVT 0x%x after that is 0x%x",
+		      lvts[i], apic_read(lvts[i]));
 	/* Read-only and reserved bits. */
 	apic_write(APIC_LVT_TIMER, 0xffffffff);
 	check_equal("LVT timer, all ones", apic_read(APIC_LVT_TIMER) & ~0x60000u, 0x100ff);
@@ -167,7 +167,8 @@ static void refused(const char *what, u64 value)
 {
 	u64 before = rdmsr(MSR_APIC_BASE);
 
-	check(try_wrmsr(MSR_APIC_BASE, value) == VEC_GP, "%s: vector %d, not #GP", what, caught.vector);
+	check(try_wrmsr(MSR_APIC_BASE, value) == VEC_GP, "%s: vector %d, not #GP", what,
+	      caught.vector);
 	check(caught.error == 0, "%s: error code 0x%llx", what, (unsigned long long)caught.error);
 	check(rdmsr(MSR_APIC_BASE) == before, "%s has changed it to 0x%llx", what,
 	      (unsigned long long)rdmsr(MSR_APIC_BASE));
@@ -180,7 +181,8 @@ static void states(void)
 
 	base = rdmsr(MSR_APIC_BASE);
 	check_equal("IA32_APIC_BASE", base, LAPIC | APIC_BASE_EN | APIC_BASE_BSP);
-	check_equal("x2APIC register in xAPIC mode: vector", try_rdmsr(MSR_X2APIC(APIC_VERSION), &v), VEC_GP);
+	check_equal("x2APIC register in xAPIC mode: vector",
+		    try_rdmsr(MSR_X2APIC(APIC_VERSION), &v), VEC_GP);
 	refused("xAPIC to the invalid state", (base & ~APIC_BASE_EN) | APIC_BASE_EXTD);
 	refused("bit 9", base | BIT(9));
 	cpuid_count(0x80000008, 0, r);
@@ -190,7 +192,8 @@ static void states(void)
 	wrmsr(MSR_APIC_BASE, base & ~APIC_BASE_EN);
 	check(!has_apic(), "CPUID shows a disabled APIC");
 	check_equal("the page of a disabled APIC", read32(LAPIC + APIC_VERSION), 0xffffffff);
-	check_equal("x2APIC register of a disabled APIC: vector", try_rdmsr(MSR_X2APIC(APIC_VERSION), &v), VEC_GP);
+	check_equal("x2APIC register of a disabled APIC: vector",
+		    try_rdmsr(MSR_X2APIC(APIC_VERSION), &v), VEC_GP);
 	refused("disabled to x2APIC", base | APIC_BASE_EXTD);
 	refused("disabled to the invalid state", (base & ~APIC_BASE_EN) | APIC_BASE_EXTD);
 	/* Enabled again: as after reset. */
@@ -226,15 +229,18 @@ static void x2apic(void)
 	check_equal("WRMSR of EOI, 1: vector", try_wrmsr(MSR_X2APIC(APIC_EOI), 1), VEC_GP);
 	check_equal("WRMSR of ESR, 1: vector", try_wrmsr(MSR_X2APIC(APIC_ESR), 1), VEC_GP);
 	check_equal("WRMSR of the ID: vector", try_wrmsr(MSR_X2APIC(APIC_ID), 0), VEC_GP);
-	check_equal("WRMSR of a reserved LVT bit: vector", try_wrmsr(MSR_X2APIC(APIC_LVT_ERROR), BIT(13)), VEC_GP);
-	check_equal("WRMSR of TPR, 9 bits: vector", try_wrmsr(MSR_X2APIC(APIC_TPR), BIT(8)), VEC_GP);
+	check_equal("WRMSR of a reserved LVT bit: vector",
+		    try_wrmsr(MSR_X2APIC(APIC_LVT_ERROR), BIT(13)), VEC_GP);
+	check_equal("WRMSR of TPR, 9 bits: vector", try_wrmsr(MSR_X2APIC(APIC_TPR), BIT(8)),
+		    VEC_GP);
 	taken = 0;
 	apic_write(APIC_SELF_IPI, 0x60);
 	sti_nop_cli();
 	check_equal("self-IPIs", taken, 1);
 	/* Disabled, and from there to xAPIC. */
 	wrmsr(MSR_APIC_BASE, base & ~APIC_BASE_EN);
-	check_equal("x2APIC register of a disabled APIC: vector", try_rdmsr(MSR_X2APIC(APIC_VERSION), &v), VEC_GP);
+	check_equal("x2APIC register of a disabled APIC: vector",
+		    try_rdmsr(MSR_X2APIC(APIC_VERSION), &v), VEC_GP);
 	refused("disabled to x2APIC", base | APIC_BASE_EXTD);
 	wrmsr(MSR_APIC_BASE, base);
 	check_equal("SVR in xAPIC mode again", read32(LAPIC + APIC_SVR), 0xff);

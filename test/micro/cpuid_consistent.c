@@ -28,8 +28,8 @@ static void ranges(void)
 	leaf(0x80000000, 0);
 	max_extended = r[CPUID_EAX];
 	check(max_basic >= 6 && max_basic < 0x20, "the last basic leaf is 0x%x", max_basic);
-	check(max_extended >= 0x80000008 && max_extended < 0x80000020, "the last extended leaf is 0x%x",
-	      max_extended);
+	check(max_extended >= 0x80000008 && max_extended < 0x80000020,
+	      "the last extended leaf is 0x%x", max_extended);
 	/* Beyond the last one: nothing of another topology, of SGX, of trace or of encryption. */
 	leaf(0x1f, 0);
 	check(is_zero(), "leaf 0x1f is there");
@@ -55,14 +55,16 @@ static void brand(void)
 	text[48] = 0;
 	check(text[0] > ' ' || text[1] > ' ', "the brand string is empty");
 	for (i = 0; i < 48 && text[i]; i++)
-		check(text[i] >= ' ' && text[i] <= '~', "byte %u of the brand string is 0x%x", i, (u8)text[i]);
+		check(text[i] >= ' ' && text[i] <= '~', "byte %u of the brand string is 0x%x", i,
+		      (u8)text[i]);
 }
 
 /* ---- Topology ---- */
 
 static void topology(void)
 {
-	u32 id = rdmsr(MSR_APIC_BASE) & APIC_BASE_EXTD ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24;
+	u32 id = rdmsr(MSR_APIC_BASE) & APIC_BASE_EXTD ? apic_read(APIC_ID) :
+							 apic_read(APIC_ID) >> 24;
 	u32 cpus, htt;
 
 	leaf(1, 0);
@@ -101,8 +103,8 @@ static u32 standard_size(u64 xcr0)
 		if (!(xcr0 & BIT(i)))
 			continue;
 		leaf(0xd, i);
-		check(r[CPUID_EAX] && r[CPUID_EBX] >= 576, "component %u has size %u at %u", i, r[CPUID_EAX],
-		      r[CPUID_EBX]);
+		check(r[CPUID_EAX] && r[CPUID_EBX] >= 576, "component %u has size %u at %u", i,
+		      r[CPUID_EAX], r[CPUID_EBX]);
 		check(!(r[CPUID_ECX] & 1), "component %u is of XSS", i);
 		if (r[CPUID_EBX] + r[CPUID_EAX] > size)
 			size = r[CPUID_EBX] + r[CPUID_EAX];
@@ -150,11 +152,13 @@ static void xsave_sizes(void)
 	write_cr4(read_cr4() | CR4_OSXSAVE);
 	leaf(0xd, 1);
 	compact = r[CPUID_EAX] & 2;
-	check(!(r[CPUID_EAX] & ~7u), "leaf 0xd.1: 0x%x, more than XSAVEOPT, XSAVEC, XGETBV", r[CPUID_EAX]);
+	check(!(r[CPUID_EAX] & ~7u), "leaf 0xd.1: 0x%x, more than XSAVEOPT, XSAVEC, XGETBV",
+	      r[CPUID_EAX]);
 	check(!(r[CPUID_ECX] | r[CPUID_EDX]), "leaf 0xd.1 has components of XSS");
 	leaf(0xd, 0);
 	all = r[CPUID_EAX] | (u64)r[CPUID_EDX] << 32;
-	check(r[CPUID_ECX] == standard_size(all), "leaf 0xd.0: ECX is not the size of all components");
+	check(r[CPUID_ECX] == standard_size(all),
+	      "leaf 0xd.0: ECX is not the size of all components");
 	for (i = 2; i < 63; i++) {
 		leaf(0xd, i);
 		check(all & BIT(i) || is_zero(), "component %u is described, but not there", i);
@@ -168,10 +172,12 @@ static void xsave_sizes(void)
 		size = standard_size(v);
 		packed_size = compact_size(v);
 		leaf(0xd, 0);
-		check(r[CPUID_EBX] == size, "XCR0 0x%llx: size %u, not %u", (unsigned long long)v, r[CPUID_EBX], size);
+		check(r[CPUID_EBX] == size, "XCR0 0x%llx: size %u, not %u", (unsigned long long)v,
+		      r[CPUID_EBX], size);
 		leaf(0xd, 1);
-		check(r[CPUID_EBX] == (compact ? packed_size : 0), "XCR0 0x%llx: compacted size %u, not %u",
-		      (unsigned long long)v, r[CPUID_EBX], packed_size);
+		check(r[CPUID_EBX] == (compact ? packed_size : 0),
+		      "XCR0 0x%llx: compacted size %u, not %u", (unsigned long long)v, r[CPUID_EBX],
+		      packed_size);
 	}
 	xsetbv(0, 1);
 }
@@ -199,14 +205,22 @@ static void address_sizes(void)
 		u64 from = 0xc0000000;
 
 		check_equal("OUTS through a reserved bit: vector",
-			    TRY("outsb", : "+S"(from) : "d"(UART + 7) : "memory"), VEC_PF);
+			    TRY("outsb",
+				: "+S"(from)
+				: "d"(UART + 7)
+				: "memory"),
+			    VEC_PF);
 		check_equal("its error code", caught.error, PFEC_P | PFEC_RSV);
 	}
 	*entry = 0xc0000000 | 7;
 	invlpg((void *)0xc0000000);
 	v = 0;
 	check_equal("an address that is not canonical: vector",
-		    TRY("mov (%1), %0", : "+r"(v) : "r"(BIT(47)) : "memory"), VEC_GP);
+		    TRY("mov (%1), %0",
+			: "+r"(v)
+			: "r"(BIT(47))
+			: "memory"),
+		    VEC_GP);
 }
 
 /* ---- Features ---- */
@@ -217,20 +231,13 @@ static const struct {
 	u8 reg, bit;
 	const char *name;
 } features[] = {
-	{CR4_VME, 1, CPUID_EDX, 1, "VME"},
-	{CR4_DE, 1, CPUID_EDX, 2, "DE"},
-	{CR4_MCE, 1, CPUID_EDX, 7, "MCE"},
-	{CR4_PGE, 1, CPUID_EDX, 13, "PGE"},
-	{CR4_OSXSAVE, 1, CPUID_ECX, 26, "OSXSAVE"},
-	{CR4_PCIDE, 1, CPUID_ECX, 17, "PCIDE"},
-	{CR4_VMXE, 1, CPUID_ECX, 5, "VMXE"},
-	{CR4_SMXE, 1, CPUID_ECX, 6, "SMXE"},
-	{CR4_FSGSBASE, 7, CPUID_EBX, 0, "FSGSBASE"},
-	{CR4_UMIP, 7, CPUID_ECX, 2, "UMIP"},
-	{CR4_PKE, 7, CPUID_ECX, 3, "PKE"},
-	{CR4_CET, 7, CPUID_ECX, 7, "CET"},
-	{BIT(19), 7, CPUID_ECX, 23, "KL"},
-	{CR4_PKS, 7, CPUID_ECX, 31, "PKS"},
+	{CR4_VME, 1, CPUID_EDX, 1, "VME"},           {CR4_DE, 1, CPUID_EDX, 2, "DE"},
+	{CR4_MCE, 1, CPUID_EDX, 7, "MCE"},           {CR4_PGE, 1, CPUID_EDX, 13, "PGE"},
+	{CR4_OSXSAVE, 1, CPUID_ECX, 26, "OSXSAVE"},  {CR4_PCIDE, 1, CPUID_ECX, 17, "PCIDE"},
+	{CR4_VMXE, 1, CPUID_ECX, 5, "VMXE"},         {CR4_SMXE, 1, CPUID_ECX, 6, "SMXE"},
+	{CR4_FSGSBASE, 7, CPUID_EBX, 0, "FSGSBASE"}, {CR4_UMIP, 7, CPUID_ECX, 2, "UMIP"},
+	{CR4_PKE, 7, CPUID_ECX, 3, "PKE"},           {CR4_CET, 7, CPUID_ECX, 7, "CET"},
+	{BIT(19), 7, CPUID_ECX, 23, "KL"},           {CR4_PKS, 7, CPUID_ECX, 31, "PKS"},
 };
 
 static bool has(u32 l, unsigned reg, unsigned bit)
@@ -252,7 +259,10 @@ static void cr4_bits(void)
 
 		if (before & features[i].cr4)
 			continue;
-		check(TRY("mov %0, %%cr4", : : "r"(before | features[i].cr4) : "memory") == wanted,
+		check(TRY("mov %0, %%cr4",
+			  :
+			  : "r"(before | features[i].cr4)
+			  : "memory") == wanted,
 		      "CPUID and CR4 do not agree on %s", features[i].name);
 		write_cr4(before);
 	}
@@ -270,13 +280,28 @@ static void instructions(void)
 	u64 a = 0;
 
 	/* Never offered. */
-	check(!has(1, CPUID_ECX, 3) && TRY("monitor", : : "a"(&a), "c"(0), "d"(0) : "memory") == VEC_UD,
+	check(!has(1, CPUID_ECX, 3) && TRY("monitor",
+					   :
+					   : "a"(&a), "c"(0), "d"(0)
+					   : "memory") == VEC_UD,
 	      "MONITOR is there");
 	check(!has(1, CPUID_ECX, 5) && TRY("vmxoff", : : : "memory") == VEC_UD, "VMX is there");
-	check(!has(1, CPUID_ECX, 6) && TRY(".byte 0x0f, 0x37", : "+a"(a) : : "rbx", "memory") == VEC_UD,
+	check(!has(1, CPUID_ECX, 6) && TRY(".byte 0x0f, 0x37",
+					   : "+a"(a)
+					   :
+					   : "rbx", "memory") == VEC_UD,
 	      "SMX is there");
-	check(!has(0x80000001, CPUID_ECX, 2) && TRY("vmrun", : : "a"(0) : "memory") == VEC_UD, "SVM is there");
-	check_equal("RDFSBASE without CR4.FSGSBASE: vector", TRY("rdfsbase %0", : "+a"(a) : : "memory"), VEC_UD);
+	check(!has(0x80000001, CPUID_ECX, 2) && TRY("vmrun",
+						    :
+						    : "a"(0)
+						    : "memory") == VEC_UD,
+	      "SVM is there");
+	check_equal("RDFSBASE without CR4.FSGSBASE: vector",
+		    TRY("rdfsbase %0",
+			: "+a"(a)
+			:
+			: "memory"),
+		    VEC_UD);
 	if (has(7, CPUID_EBX, 0)) {
 		write_cr4(read_cr4() | CR4_FSGSBASE);
 		ring3_run(rdfsbase);
@@ -284,7 +309,10 @@ static void instructions(void)
 		write_cr4(read_cr4() & ~CR4_FSGSBASE);
 	}
 	check_equal("XGETBV without CR4.OSXSAVE: vector",
-		    (write_cr4(read_cr4() & ~CR4_OSXSAVE), TRY("xgetbv", : "+a"(a) : "c"(0) : "rdx", "memory")),
+		    (write_cr4(read_cr4() & ~CR4_OSXSAVE), TRY("xgetbv",
+							       : "+a"(a)
+							       : "c"(0)
+							       : "rdx", "memory")),
 		    VEC_UD);
 }
 

@@ -109,25 +109,51 @@ void la57_inside(void)
 	code_and_strings();
 	v = 0;
 	check_equal("bit 56 without the bits above: vector",
-		    TRY("mov (%1), %k0", : "+r"(v) : "r"(BIT(56) + APIC_VERSION) : "memory"), VEC_GP);
+		    TRY("mov (%1), %k0",
+			: "+r"(v)
+			: "r"(BIT(56) + APIC_VERSION)
+			: "memory"),
+		    VEC_GP);
 	/* By an instruction that the hypervisor carries out, too: its source is what is wrong. */
 	from = BIT(56);
-	check_equal("OUTS of it: vector", TRY("outsb", : "+S"(from) : "d"(UART + 7) : "memory"), VEC_GP);
+	check_equal("OUTS of it: vector",
+		    TRY("outsb",
+			: "+S"(from)
+			: "d"(UART + 7)
+			: "memory"),
+		    VEC_GP);
 	check_equal("what is not mapped: vector",
-		    TRY("mov (%1), %k0", : "+r"(v) : "r"(2 * HIGH) : "memory"), VEC_PF);
+		    TRY("mov (%1), %k0",
+			: "+r"(v)
+			: "r"(2 * HIGH)
+			: "memory"),
+		    VEC_PF);
 	check_equal("its CR2", caught.cr2, 2 * HIGH);
 	from = 2 * HIGH + 5;
-	check_equal("OUTS of it: vector", TRY("outsb", : "+S"(from) : "d"(UART + 7) : "memory"), VEC_PF);
+	check_equal("OUTS of it: vector",
+		    TRY("outsb",
+			: "+S"(from)
+			: "d"(UART + 7)
+			: "memory"),
+		    VEC_PF);
 	check_equal("its CR2", caught.cr2, 2 * HIGH + 5);
 	check_equal("its error code", caught.error, 0);
 	/* PS is reserved there. */
 	pml5[2] = BIT(7) | PTE_S;
 	from = 2 * HIGH + 5;
 	check_equal("PS in the fifth level: vector",
-		    TRY("outsb", : "+S"(from) : "d"(UART + 7) : "memory"), VEC_PF);
+		    TRY("outsb",
+			: "+S"(from)
+			: "d"(UART + 7)
+			: "memory"),
+		    VEC_PF);
 	check_equal("its error code", caught.error, PFEC_P | PFEC_RSV);
 	check_equal("LA57 cannot be cleared in long mode: vector",
-		    TRY("mov %0, %%cr4", : : "r"(read_cr4() & ~CR4_LA57) : "memory"), VEC_GP);
+		    TRY("mov %0, %%cr4",
+			:
+			: "r"(read_cr4() & ~CR4_LA57)
+			: "memory"),
+		    VEC_GP);
 	ran++;
 }
 

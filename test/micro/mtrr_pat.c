@@ -5,13 +5,15 @@
  */
 #include "micro.h"
 
-static const u32 fixed[] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
+static const u32 fixed[] = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
+			    0x26b, 0x26c, 0x26d, 0x26e, 0x26f};
 
 static void holds(u32 msr, u64 value)
 {
-	check(try_wrmsr(msr, value) == NO_FAULT, "WRMSR 0x%x, 0x%llx faults", msr, (unsigned long long)value);
-	check(rdmsr(msr) == value, "MSR 0x%x is 0x%llx, not 0x%llx", msr, (unsigned long long)rdmsr(msr),
+	check(try_wrmsr(msr, value) == NO_FAULT, "WRMSR 0x%x, 0x%llx faults", msr,
 	      (unsigned long long)value);
+	check(rdmsr(msr) == value, "MSR 0x%x is 0x%llx, not 0x%llx", msr,
+	      (unsigned long long)rdmsr(msr), (unsigned long long)value);
 }
 
 static void refuses(u32 msr, u64 value)
@@ -47,7 +49,8 @@ static void mtrrs(void)
 	check(r[CPUID_EDX] & BIT(12), "MTRRs are not offered");
 	cpuid_count(0x80000008, 0, r);
 	width = r[CPUID_EAX] & 0xff;
-	check(n > 0 && cap & BIT(8) && !(cap & ~0x5ffULL), "MTRRCAP is 0x%llx", (unsigned long long)cap);
+	check(n > 0 && cap & BIT(8) && !(cap & ~0x5ffULL), "MTRRCAP is 0x%llx",
+	      (unsigned long long)cap);
 	refuses(MSR_MTRRCAP, cap);
 	for (i = 0; i < ARRAY_SIZE(fixed); i++) {
 		old = rdmsr(fixed[i]);
@@ -68,7 +71,8 @@ static void mtrrs(void)
 		wrmsr(MSR_MTRR_PHYSBASE0 + 2 * i, 0);
 		wrmsr(MSR_MTRR_PHYSBASE0 + 2 * i + 1, 0);
 	}
-	check(try_rdmsr(MSR_MTRR_PHYSBASE0 + 2 * n, &old) == VEC_GP, "there are more than %u variable ranges", n);
+	check(try_rdmsr(MSR_MTRR_PHYSBASE0 + 2 * n, &old) == VEC_GP,
+	      "there are more than %u variable ranges", n);
 	old = rdmsr(MSR_MTRR_DEF_TYPE);
 	types(MSR_MTRR_DEF_TYPE, BIT(10) | BIT(11), false);
 	holds(MSR_MTRR_DEF_TYPE, 0);
@@ -111,12 +115,13 @@ static void tsc_adjust(void)
 	tsc = rdtsc();
 	wrmsr(MSR_TSC, tsc + far);
 	adjust = rdmsr(MSR_TSC_ADJUST);
-	check(adjust <= far && adjust > far - far / 4, "a write of the TSC moves TSC_ADJUST by 0x%llx, not 0x%llx",
+	check(adjust <= far && adjust > far - far / 4,
+	      "a write of the TSC moves TSC_ADJUST by 0x%llx, not 0x%llx",
 	      (unsigned long long)adjust, (unsigned long long)far);
 	tsc = rdtsc();
 	wrmsr(MSR_TSC_ADJUST, adjust + far);
-	check(rdtsc() - tsc >= far && rdtsc() - tsc < far + far / 4, "TSC_ADJUST has moved the TSC by 0x%llx",
-	      (unsigned long long)(rdtsc() - tsc));
+	check(rdtsc() - tsc >= far && rdtsc() - tsc < far + far / 4,
+	      "TSC_ADJUST has moved the TSC by 0x%llx", (unsigned long long)(rdtsc() - tsc));
 	wrmsr(MSR_TSC_ADJUST, 0);
 	check(rdtsc() < far, "the TSC is 0x%llx, and TSC_ADJUST 0", (unsigned long long)rdtsc());
 	check_equal("TSC_ADJUST", rdmsr(MSR_TSC_ADJUST), 0);

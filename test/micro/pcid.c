@@ -65,9 +65,14 @@ static void contexts(void)
 	}
 	check_equal("INVPCID type 4: vector", invpcid(4, 0, 0), VEC_GP);
 	check_equal("INVPCID with a reserved bit: vector", invpcid(1, BIT(12), 0), VEC_GP);
-	check_equal("INVPCID of an address that is not canonical: vector", invpcid(0, 5, BIT(60)), VEC_GP);
+	check_equal("INVPCID of an address that is not canonical: vector", invpcid(0, 5, BIT(60)),
+		    VEC_GP);
 	check_equal("CR0.PG cannot be cleared in 64-bit mode: vector",
-		    TRY("mov %0, %%cr0", : : "r"(read_cr0() & ~CR0_PG) : "memory"), VEC_GP);
+		    TRY("mov %0, %%cr0",
+			:
+			: "r"(read_cr0() & ~CR0_PG)
+			: "memory"),
+		    VEC_GP);
 	write_cr3(cr3);
 	write_cr4(read_cr4() & ~CR4_PCIDE);
 	/* Without PCIDE only PCID 0 is used. */
@@ -87,27 +92,53 @@ static void tsc_aux(bool rdtscp, bool rdpid)
 	u64 v = 0, hi = 0, aux = 0, tsc;
 
 	if (!rdtscp) {
-		check_equal("RDTSCP: vector", TRY("rdtscp", : : : "rax", "rcx", "rdx", "memory"), VEC_UD);
+		check_equal("RDTSCP: vector",
+			    TRY("rdtscp",
+				:
+				:
+				: "rax", "rcx", "rdx", "memory"),
+			    VEC_UD);
 		check_equal("IA32_TSC_AUX: vector", try_rdmsr(MSR_TSC_AUX, &v), VEC_GP);
 	} else {
 		wrmsr(MSR_TSC_AUX, 0x89abcdef);
 		tsc = rdtsc();
 		aux = ~0ULL;
-		check_equal("RDTSCP: vector", TRY("rdtscp", : "=a"(v), "=d"(hi), "+c"(aux) : : "memory"), NO_FAULT);
+		check_equal("RDTSCP: vector",
+			    TRY("rdtscp",
+				: "=a"(v), "=d"(hi), "+c"(aux)
+				:
+				: "memory"),
+			    NO_FAULT);
 		check_equal("RDTSCP: RCX", aux, 0x89abcdef);
-		check((hi << 32 | v) >= tsc && (hi << 32 | v) <= rdtsc(), "RDTSCP and RDTSC tell other times");
-		check_equal("IA32_TSC_AUX of 33 bits: vector", try_wrmsr(MSR_TSC_AUX, BIT(32)), VEC_GP);
+		check((hi << 32 | v) >= tsc && (hi << 32 | v) <= rdtsc(),
+		      "RDTSCP and RDTSC tell other times");
+		check_equal("IA32_TSC_AUX of 33 bits: vector", try_wrmsr(MSR_TSC_AUX, BIT(32)),
+			    VEC_GP);
 		write_cr4(read_cr4() | CR4_TSD);
 		check_equal("RDTSCP in ring 0 with CR4.TSD: vector",
-			    TRY("rdtscp", : : : "rax", "rcx", "rdx", "memory"), NO_FAULT);
+			    TRY("rdtscp",
+				:
+				:
+				: "rax", "rcx", "rdx", "memory"),
+			    NO_FAULT);
 		write_cr4(read_cr4() & ~CR4_TSD);
 	}
 	v = ~0ULL;
 	if (!rdpid) {
-		check_equal("RDPID: vector", TRY(".byte 0xf3, 0x0f, 0xc7, 0xf8", : "+a"(v) : : "memory"), VEC_UD);
+		check_equal("RDPID: vector",
+			    TRY(".byte 0xf3, 0x0f, 0xc7, 0xf8",
+				: "+a"(v)
+				:
+				: "memory"),
+			    VEC_UD);
 		return;
 	}
-	check_equal("RDPID: vector", TRY(".byte 0xf3, 0x0f, 0xc7, 0xf8", : "+a"(v) : : "memory"), NO_FAULT);
+	check_equal("RDPID: vector",
+		    TRY(".byte 0xf3, 0x0f, 0xc7, 0xf8",
+			: "+a"(v)
+			:
+			: "memory"),
+		    NO_FAULT);
 	check_equal("RDPID", v, 0x89abcdef);
 }
 

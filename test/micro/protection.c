@@ -27,7 +27,10 @@ static void map_apic(void)
 
 static void absent(u64 cr4, const char *name)
 {
-	check(TRY("mov %0, %%cr4", : : "r"(read_cr4() | cr4) : "memory") == VEC_GP,
+	check(TRY("mov %0, %%cr4",
+		  :
+		  : "r"(read_cr4() | cr4)
+		  : "memory") == VEC_GP,
 	      "CR4.%s can be set although CPUID has it not", name);
 }
 
@@ -50,7 +53,11 @@ static void smep(void)
 	user_page[0] = 0x0f; /* UD2 */
 	user_page[1] = 0x0b;
 	write_cr4(read_cr4() | CR4_SMEP);
-	check_equal("SMEP: a jump to a user page: vector", TRY("jmp *%0", : : "r"(user_page) : "memory"),
+	check_equal("SMEP: a jump to a user page: vector",
+		    TRY("jmp *%0",
+			:
+			: "r"(user_page)
+			: "memory"),
 		    VEC_PF);
 	check_equal("SMEP: its error code", caught.error, PFEC_P | PFEC_I);
 	check_equal("SMEP: its CR2", caught.cr2, user_page);
@@ -77,7 +84,8 @@ static int try_write(u64 to)
 static void smap_denies(const char *what, int vector, u64 error)
 {
 	check(vector == VEC_PF, "SMAP: %s: vector %d, not #PF", what, vector);
-	check(caught.error == error, "SMAP: %s: error code 0x%llx", what, (unsigned long long)caught.error);
+	check(caught.error == error, "SMAP: %s: error code 0x%llx", what,
+	      (unsigned long long)caught.error);
 }
 
 static void smap(void)
@@ -99,7 +107,8 @@ static void smap(void)
 	check_equal("SMAP, AC: what OUTS has written", inb(UART + 7), 0x77);
 	clac();
 	/* A supervisor's page is no matter of it. */
-	check_equal("SMAP: a device's supervisor page: vector", try_read(APIC_SUP + APIC_VERSION), NO_FAULT);
+	check_equal("SMAP: a device's supervisor page: vector", try_read(APIC_SUP + APIC_VERSION),
+		    NO_FAULT);
 	write_cr4(read_cr4() & ~CR4_SMAP);
 }
 
@@ -119,8 +128,8 @@ static void check_umip(const char *what, int wanted)
 
 	ring3_run(umip_ring3);
 	for (i = 0; i < ARRAY_SIZE(ring3_vector); i++)
-		check(ring3_vector[i] == wanted, "%s: instruction %u in ring 3: vector %d, not %d", what, i,
-		      ring3_vector[i], wanted);
+		check(ring3_vector[i] == wanted, "%s: instruction %u in ring 3: vector %d, not %d",
+		      what, i, ring3_vector[i], wanted);
 }
 
 static void umip(void)
@@ -129,7 +138,12 @@ static void umip(void)
 	write_cr4(read_cr4() | CR4_UMIP);
 	check_umip("UMIP", VEC_GP);
 	check_equal("UMIP: error code", ring3_error, 0);
-	check_equal("UMIP: SGDT in ring 0: vector", TRY("sgdt %0", : "=m"(operand) : : "memory"), NO_FAULT);
+	check_equal("UMIP: SGDT in ring 0: vector",
+		    TRY("sgdt %0",
+			: "=m"(operand)
+			:
+			: "memory"),
+		    NO_FAULT);
 	/* With CR0.CD, a read of which exits under SVM. */
 	write_cr0(read_cr0() | CR0_CD);
 	check_umip("UMIP, CR0.CD", VEC_GP);

@@ -34,7 +34,7 @@ static void fault(struct frame *f)
 	}
 }
 
-#define FAULT(name, insn, vector, a, c, d, s)                                                       \
+#define FAULT(name, insn, vector, a, c, d, s)                                                      \
 	do {                                                                                       \
 		u64 at_, a_ = (a), c_ = (c), d_ = (d), s_ = (s);                                   \
 		breakpoints = faults = 0;                                                          \
@@ -42,17 +42,17 @@ static void fault(struct frame *f)
 		__asm__ volatile("mov $1f, %%rbx; mov %%rbx, %%dr0; mov %%rbx, %0\n\t"             \
 				 "movq $2f, trap_fixup; mov $0x401, %%ebx; mov %%rbx, %%dr7\n"     \
 				 "1:	" insn "\n"                                                \
-				 "2:	mov $0x400, %%ebx; mov %%rbx, %%dr7; movq $0, trap_fixup"    \
+				 "2:	mov $0x400, %%ebx; mov %%rbx, %%dr7; movq $0, trap_fixup"     \
 				 : "=m"(at_), "+a"(a_), "+c"(c_), "+d"(d_), "+S"(s_)               \
 				 :                                                                 \
 				 : "rbx", "memory", "cc");                                         \
 		trap_handlers[vector] = NULL;                                                      \
-		check(faults && fault_vector == (vector), name ": %u faults, of vector %u", faults,\
+		check(faults &&fault_vector == (vector), name ": %u faults, of vector %u", faults, \
 		      fault_vector);                                                               \
 		check_equal(name ": RIP", fault_rip, at_);                                         \
-		check_equal(name ": RF in its flags", fault_flags & RFLAGS_RF, RFLAGS_RF);         \
+		check_equal(name ": RF in its flags", fault_flags &RFLAGS_RF, RFLAGS_RF);          \
 		check_equal(name ": breakpoints", breakpoints, 1);                                 \
-		check_equal(name ": RF at the breakpoint", breakpoint_flags & RFLAGS_RF, 0);       \
+		check_equal(name ": RF at the breakpoint", breakpoint_flags &RFLAGS_RF, 0);        \
 	} while (0)
 
 #define WINDOW 0xc0000000ULL
@@ -86,7 +86,8 @@ void test(void)
 	FAULT("VMXOFF", ".byte 0x0f, 0x01, 0xc4", VEC_UD, 0, 0, 0, 0);
 	FAULT("MONITOR", "monitor", VEC_UD, 0, 0, 0, 0);
 	absent_page(LAPIC);
-	FAULT("MOV from an absent page, the CPU's", "mov (%%rsi), %%eax", VEC_PF, 0, 0, 0, WINDOW + APIC_VERSION);
+	FAULT("MOV from an absent page, the CPU's", "mov (%%rsi), %%eax", VEC_PF, 0, 0, 0,
+	      WINDOW + APIC_VERSION);
 	absent_page((u64)page_alloc());
 	FAULT("OUTS from an absent page", "outsb", VEC_PF, 0, 0, UART + 7, WINDOW);
 	/* Traps and interrupts. */

@@ -19,8 +19,8 @@ struct fault {
 	u32 opcode, error, flags;
 };
 volatile struct fault v86_fault[16];
-volatile u32 v86_faults, v86_irqs, v86_irq_flags, v86_irq_cs, v86_int21s, v86_int21_flags, v86_int21_ip,
-	v86_unexpected;
+volatile u32 v86_faults, v86_irqs, v86_irq_flags, v86_irq_cs, v86_int21s, v86_int21_flags,
+	v86_int21_ip, v86_unexpected;
 volatile u32 v86_cr3, v86_flags, v86_ip, v86_esp;
 struct desc_ptr v86_idt_ptr;
 
@@ -33,7 +33,7 @@ __asm__(".pushsection .text\n"
 	".globl v86_run, v86_gp, v86_irq, v86_int21, v86_other, v86_start, v86_end\n"
 	"v86_run:\n"
 	"	lidt v86_idt_ptr\n"
-	"	mov $0x50, %eax; ltr %ax\n" /* SEL_TEST */
+	"	mov $0x50, %eax; ltr %ax\n"                                           /* SEL_TEST */
 	"	mov $0x10, %eax; mov %eax, %cr4; mov v86_cr3, %eax; mov %eax, %cr3\n" /* PSE */
 	"	mov %cr0, %eax; or $0x80000000, %eax; mov %eax, %cr0; jmp 1f\n"
 	"1:	movl $0x40060, 0xfee00300\n" /* taken when the flags are loaded */
@@ -131,7 +131,8 @@ static void build_tables(void)
 	tss32.iomap = 104;
 	memory_set(tss32.bitmap, 0xff, sizeof(tss32.bitmap));
 	tss32.bitmap[0x3f8 / 8] = 0;
-	gdt[10] = (tss & 0xffffff) << 16 | (tss >> 24) << 56 | 0x890000000000ULL | (sizeof(tss32) - 1);
+	gdt[10] = (tss & 0xffffff) << 16 | (tss >> 24) << 56 | 0x890000000000ULL |
+		  (sizeof(tss32) - 1);
 	for (i = 0; i < 1024; i++) {
 		pd[i] = i << 22 | 0x87;
 		pt[i] = i << 12 | 7;
@@ -160,16 +161,23 @@ static void check_faults(void)
 		const char *what;
 		u32 opcode;
 	} wanted[] = {
-		{"OUT to a denied port", 0xee}, {"OUT beyond the bitmap", 0xee}, {"INT n", 0xcd},
-		{"MOV from CR0", 0x0f},         {"RDMSR", 0x0f},                 {"CLI", 0xfa},
-		{"PUSHF", 0x9c},                {"HLT", 0xf4},
+		{"OUT to a denied port", 0xee},
+		{"OUT beyond the bitmap", 0xee},
+		{"INT n", 0xcd},
+		{"MOV from CR0", 0x0f},
+		{"RDMSR", 0x0f},
+		{"CLI", 0xfa},
+		{"PUSHF", 0x9c},
+		{"HLT", 0xf4},
 	};
 	unsigned i;
 
 	for (i = 0; i < ARRAY_SIZE(wanted) && i < v86_faults; i++) {
-		check(v86_fault[i].opcode == wanted[i].opcode, "#GP %u is that of opcode 0x%x, not %s", i,
-		      v86_fault[i].opcode, wanted[i].what);
-		check(v86_fault[i].error == 0, "%s: error code 0x%x", wanted[i].what, v86_fault[i].error);
+		check(v86_fault[i].opcode == wanted[i].opcode,
+		      "#GP %u is that of opcode 0x%x, not %s", i, v86_fault[i].opcode,
+		      wanted[i].what);
+		check(v86_fault[i].error == 0, "%s: error code 0x%x", wanted[i].what,
+		      v86_fault[i].error);
 		check(v86_fault[i].flags & RFLAGS_VM, "%s: EFLAGS 0x%x", wanted[i].what,
 		      v86_fault[i].flags);
 	}
@@ -202,6 +210,7 @@ void test(void)
 	run(v86_iopl3, RFLAGS_VM | RFLAGS_IF | 0x3000 | RFLAGS_ONE);
 	check_equal("IOPL 3: #GP", v86_faults, 1);
 	check_equal("IOPL 3: INT 0x21", v86_int21s, 1);
-	check_equal("IOPL 3: its return address", v86_int21_ip, 0x1000 + (u32)(v86_behind - v86_start));
+	check_equal("IOPL 3: its return address", v86_int21_ip,
+		    0x1000 + (u32)(v86_behind - v86_start));
 	check_equal("IOPL 3: EFLAGS.VM there", v86_int21_flags & RFLAGS_VM, RFLAGS_VM);
 }

@@ -98,7 +98,8 @@ static void faults_set_rf(unused void **state)
 	static const struct {
 		u8 vector;
 		bool rf;
-	} row[] = {{VEC_GP, true}, {VEC_UD, true}, {VEC_PF, true}, {VEC_DB, false}, {VEC_DF, false}};
+	} row[] = {
+		{VEC_GP, true}, {VEC_UD, true}, {VEC_PF, true}, {VEC_DB, false}, {VEC_DF, false}};
 	unsigned i;
 
 	for (i = 0; i < ARRAY_SIZE(row); i++) {
