@@ -158,3 +158,17 @@ void xstate_save(struct xstate *x, u64 guest_xcr0)
 	x->dr[3] = read_dr3();
 	x->dr6 = read_dr6();
 }
+
+u64 xstate_breakpoint(unsigned n)
+{
+	switch (n) {
+	case 0:
+		return read_dr0();
+	case 1:
+		return read_dr1();
+	case 2:
+		return read_dr2();
+	default:
+		return read_dr3();
+	}
+}

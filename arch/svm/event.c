@@ -16,12 +16,12 @@
 
 /* ---- What an instruction's end does -------------------------------------------------------- */
 
-static void raise_single_step(struct vcpu *v)
+static void raise_debug(struct vcpu *v, u64 dr6)
 {
 	struct svm_vcpu *s = svm_of(v);
 
 	/* The CPU writes DR6 when it raises #DB, not when one is injected. */
-	s->vmcb->save.dr6 |= DR6_BS;
+	s->vmcb->save.dr6 |= dr6;
 	svm_dirty(s, SVM_CLEAN_DR);
 	if (v->exception.type)
 		return;
@@ -35,7 +35,14 @@ static void end_of_flags(struct vcpu *v, struct vmcb_save *save)
 
 	save->rflags &= ~RFLAGS_RF;
 	if (step)
-		raise_single_step(v);
+		raise_debug(v, DR6_BS);
+}
+
+/* Of DR6, bits 0-3 are those of the latest #DB; the CPU clears no others (APM vol. 2 "Debug-Status Register (DR6)"). */
+void svm_hit(struct vcpu *v, u32 breakpoints)
+{
+	svm_of(v)->vmcb->save.dr6 &= ~GENMASK(3, 0);
+	raise_debug(v, breakpoints);
 }
 
 void svm_advance(struct vcpu *v, unsigned len)

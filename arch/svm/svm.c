@@ -244,17 +244,20 @@ static u64 svm_reg_get(struct vcpu *v, enum vreg reg)
 {
 	struct svm_vcpu *s = svm_of(v);
 
-	if (unlikely(reg == VREG_XCR0)) {
+	switch (reg) {
+	case VREG_XCR0:
 		if (s->loaded)
 			xcr0_read_back(v);
 		return v->xcr0;
-	}
-	if (unlikely(reg == VREG_TSC_AUX)) {
+	case VREG_TSC_AUX:
 		if (s->loaded && s->caps.rdtscp)
 			s->tsc_aux = rdmsr(MSR_TSC_AUX);
 		return s->tsc_aux;
+	case VREG_DR0 ... VREG_DR3:
+		return xstate_breakpoint(reg - VREG_DR0);
+	default:
+		return svm_vmcb_reg_get(s, reg);
 	}
-	return svm_vmcb_reg_get(s, reg);
 }
 
 static void svm_reg_set(struct vcpu *v, enum vreg reg, u64 value)
@@ -426,6 +429,7 @@ const struct backend_ops svm_backend = {
 	.seg_get = svm_seg_get,
 	.seg_set = svm_seg_set,
 	.advance = svm_advance,
+	.hit = svm_hit,
 	.blocked = svm_blocked,
 	.inject = svm_inject,
 	.window = svm_window,

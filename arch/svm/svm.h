@@ -415,6 +415,7 @@ u32 svm_attr_to_vmx(u16 attr);
 /* ---- event.c (pure): injection, shadows, windows ------------------------------------------ */
 
 void svm_advance(struct vcpu *v, unsigned len);
+void svm_hit(struct vcpu *v, u32 breakpoints);
 u32 svm_blocked(struct vcpu *v);
 void svm_inject(struct vcpu *v, const struct event *event);
 void svm_window(struct vcpu *v, u32 windows);

@@ -88,7 +88,7 @@ static const struct {
 	[VMX_PROC2] = { MSR_VMX_PROC2, MSR_VMX_PROC2,	   0 },
 };
 
-/* CR4 bits that need nothing of us: the guest owns those that its CPUID offers. */
+/* CR4 bits that need nothing of us: the guest owns those that its CPUID offers. DE is one that the core wants to know of. */
 static const struct {
 	u64 cr4;
 	u32 bit;
@@ -96,7 +96,6 @@ static const struct {
 } cr4_rows[] = {
 #define F(word) offsetof(struct vmx_guest_features, word)
 	{ CR4_VME | CR4_PVI, BIT(1),		F(leaf1_edx) },
-	{ CR4_DE,	     BIT(2),		F(leaf1_edx) },
 	{ CR4_PSE,	     BIT(3),		F(leaf1_edx) },
 	{ CR4_TSD,	     CPUID1D_TSC,	F(leaf1_edx) },
 	{ CR4_PGE,	     BIT(13),		F(leaf1_edx) },

@@ -39,6 +39,13 @@ void vmx_advance(struct vcpu *v, unsigned len)
 		end_instruction(rflags);
 }
 
+void vmx_hit(struct vcpu *v, u32 breakpoints)
+{
+	(void)v;
+	vmwrite(VMCS_GUEST_PENDING_DBG,
+		vmread(VMCS_GUEST_PENDING_DBG) | PENDING_DBG_ENABLED | breakpoints);
+}
+
 u32 vmx_blocked(struct vcpu *v)
 {
 	u32 block = (u32)vmread(VMCS_GUEST_INTERRUPTIBILITY), out = 0;

@@ -164,6 +164,8 @@ u64 vmx_reg_get(struct vcpu *v, enum vreg reg)
 	case VREG_DR6:
 		hv_assert(vx->loaded);
 		return read_dr6();
+	case VREG_DR0 ... VREG_DR3:
+		return xstate_breakpoint(reg - VREG_DR0);
 	default:
 		hv_assert(msr_index(reg) < VMX_MSRS);
 		return msr_get(vx, msr_index(reg));

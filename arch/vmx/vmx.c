@@ -258,6 +258,7 @@ const struct backend_ops vmx_backend = {
 	.seg_get = vmx_seg_get,
 	.seg_set = vmx_seg_set,
 	.advance = vmx_advance,
+	.hit = vmx_hit,
 	.blocked = vmx_blocked,
 	.inject = vmx_inject,
 	.window = vmx_window,

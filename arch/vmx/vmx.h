@@ -252,6 +252,7 @@ void vmx_flush(struct vcpu *v);
 
 /* event.c */
 void vmx_advance(struct vcpu *v, unsigned len);
+void vmx_hit(struct vcpu *v, u32 breakpoints);
 u32 vmx_blocked(struct vcpu *v);
 void vmx_inject(struct vcpu *v, const struct event *event);
 void vmx_window(struct vcpu *v, u32 windows);

@@ -12,6 +12,7 @@ A run without a verdict is an error. Comments of the source say how it is run:
     EXPECT-LOG: regex       a line that the hypervisor must log (may stand several times)
     EXPECT-RESETS: n        how often the guest is restarted by the hypervisor on the way
     BACKENDS: svm vmx       where it applies; these two if not said; svm-bochs: for what QEMU's SVM does not intercept
+    ALSO: vmx:model ...     CPU models on which it runs besides, for what the usual ones do not have
     CLOCK: instructions     QEMU, too, counts instructions as time: for what must not depend on how busy this host is
     HOST-CPUS: n            how many CPUs the machine has; 1 if not said
     FULL: svm vmx           back ends under which it takes too long for `make test`: it is in `make test-full` only
@@ -87,17 +88,21 @@ def rows(full):
     found = []
     for source in sorted(glob.glob("test/micro/*.c")):
         name = os.path.basename(source)[:-2]
-        where = " ".join(comments(source, "BACKENDS")).split() or BACKENDS
-        for backend in where:
+        where = " ".join(comments(source, "BACKENDS")).split() or list(BACKENDS)
+        for row in where + " ".join(comments(source, "ALSO")).split():
+            backend, _, model = row.partition(":")
             if (backend in " ".join(comments(source, "FULL")).split()) != full:
                 continue
             machine = replace(MACHINES[backend], cpus=int((comments(source, "HOST-CPUS") or ["1"])[0]))
+            if model:
+                machine = replace(machine, model=model)
             if machine.emulator == "qemu" and "instructions" in comments(source, "CLOCK"):
                 machine = replace(machine, icount=True)
 
             def run(env, folder, name=name, source=source, machine=machine):
                 run_micro(env, folder, name, source, machine)
-            found.append(Case("%s/%s/%s" % ("micro-full" if full else "micro", backend, name), run, cost=4))
+            suite = "micro-full" if full else "micro"
+            found.append(Case("%s/%s/%s" % (suite, row.replace(":", "-"), name), run, cost=4))
     return found
 
 

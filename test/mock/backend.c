@@ -79,6 +79,11 @@ static void advance(struct vcpu *v, unsigned len)
 	mock_backend(v)->advanced += len;
 }
 
+static void hit(struct vcpu *v, u32 breakpoints)
+{
+	mock_backend(v)->hits |= breakpoints;
+}
+
 static u32 blocked(struct vcpu *v)
 {
 	return mock_backend(v)->blocked;
@@ -121,6 +126,7 @@ const struct backend_ops mock_backend_ops = {
 	.seg_get = seg_get,
 	.seg_set = seg_set,
 	.advance = advance,
+	.hit = hit,
 	.blocked = blocked,
 	.inject = inject,
 	.window = window,

@@ -15,6 +15,7 @@ struct mock_backend {
 	struct segment seg[VSEG_IDTR + 1];
 	u32 blocked;
 	u32 windows;
+	u32 hits; /* of breakpoints, as told by hit() */
 	unsigned flushes, advanced, dumps, entries;
 	struct event injected[MOCK_EVENTS_MAX];
 	unsigned injected_count;

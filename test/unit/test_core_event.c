@@ -94,6 +94,24 @@ static void exception_goes_first(unused void **state)
 	assert_int_equal(deliver()->vector, 0x31);
 }
 
+/* SDM vol. 3 "Masking Instruction Breakpoints". */
+static void faults_set_rf(unused void **state)
+{
+	static const struct {
+		u8 vector;
+		bool rf;
+	} row[] = {
+		{VEC_GP, true}, {VEC_UD, true}, {VEC_PF, true}, {VEC_DB, false}, {VEC_DF, false}};
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(row); i++) {
+		vcpu_reg_set(v, VREG_RFLAGS, RFLAGS_ONE);
+		vcpu_raise(v, row[i].vector);
+		event_deliver(v);
+		assert_int_equal(!!(vcpu_reg(v, VREG_RFLAGS) & RFLAGS_RF), row[i].rf);
+	}
+}
+
 static void nmi_is_not_nested(unused void **state)
 {
 	v->nmi_pending = true;
@@ -222,6 +240,7 @@ int main(void)
 		CORE_TEST(one_event_at_a_time),
 		CORE_TEST(second_interrupt_asks_for_a_window),
 		CORE_TEST(exception_goes_first),
+		CORE_TEST(faults_set_rf),
 		CORE_TEST(nmi_is_not_nested),
 		CORE_TEST(interrupted_delivery_comes_again),
 		CORE_TEST(exception_during_an_interrupts_delivery),

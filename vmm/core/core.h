@@ -100,6 +100,8 @@ bool emulate_read_operand(struct vcpu *v, const struct emul_insn *insn,
 bool emulate_write_operand(struct vcpu *v, const struct emul_insn *insn,
 			   const struct emul_operand *op, u64 value) must_check;
 enum next emulate_insn(struct vcpu *v, struct vm_exit *e);
+/* An IN or OUT that is carried out: does it hit a breakpoint of the guest's? */
+void emulate_watch_port(struct vcpu *v, u16 port, unsigned size);
 
 /* Handlers, one file per subject; all of this form. */
 typedef enum next exit_handler(struct vcpu *v, struct vm_exit *e);

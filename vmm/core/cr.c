@@ -149,6 +149,7 @@ bool cr4_write(struct vcpu *v, u64 value)
 	if (value & ~v->vm->cr4_allowed || !cr4_change_ok(v, old, value))
 		return false;
 	vcpu_reg_set(v, VREG_CR4, value);
+	v->io_breakpoints = value & CR4_DE;
 	v->fetch.key = 0;
 	if ((old ^ value) & CR4_FLUSHES)
 		v->vm->ops->flush(v);

@@ -217,8 +217,42 @@ bool emulate_fetch(struct vcpu *v, struct vm_exit *e, struct emul_insn *insn)
 
 /* ---- Execution ---------------------------------------------------------------------------- */
 
-static void exec_prepare(struct vcpu *v, struct emul_exec *x)
+static bool __attribute__((noinline)) watch_fill(struct vcpu *v, u64 dr7, struct emul_watch *w)
 {
+	unsigned n;
+
+	w->dr7 = (u32)dr7;
+	w->io = v->io_breakpoints;
+	if (!emul_watch_any(w))
+		return false;
+	for (n = 0; n < 4; n++)
+		w->address[n] = vcpu_reg(v, VREG_DR0 + n);
+	return true;
+}
+
+/* False: there is nothing to watch. */
+static inline bool watch_prepare(struct vcpu *v, struct emul_watch *w)
+{
+	u64 dr7 = vcpu_reg(v, VREG_DR7);
+
+	return unlikely(dr7 & 0xff) && watch_fill(v, dr7, w);
+}
+
+void emulate_watch_port(struct vcpu *v, u16 port, unsigned size)
+{
+	struct emul_watch w;
+	u8 hits = 0;
+
+	if (watch_prepare(v, &w))
+		hits = emul_watch_io(&w, port, size);
+	if (hits)
+		v->vm->ops->hit(v, hits);
+}
+
+static void exec_prepare(struct vcpu *v, struct emul_exec *x, struct emul_watch *w)
+{
+	x->watch = watch_prepare(v, w) ? w : NULL;
+	x->hits = 0;
 	x->ops = &vcpu_emul_ops;
 	x->ctx = v;
 	x->gmem = &v->vm->gmem;
@@ -229,20 +263,25 @@ static void exec_prepare(struct vcpu *v, struct emul_exec *x)
 enum next emulate_insn(struct vcpu *v, struct vm_exit *e)
 {
 	struct emul_insn insn;
+	struct emul_watch watch;
 	struct emul_exec x;
 	bool stepping;
 
 	if (!emulate_fetch(v, e, &insn))
 		return NEXT_RESUME;
-	exec_prepare(v, &x);
+	exec_prepare(v, &x, &watch);
 	stepping = x.walk.rflags & RFLAGS_TF;
-	switch (emul_exec(&x, &insn, stepping ? 1 : REP_ITERATIONS_MAX)) {
+	switch (emul_exec(&x, &insn, stepping || x.watch ? 1 : REP_ITERATIONS_MAX)) {
 	case EMUL_DONE:
+		if (unlikely(x.hits))
+			v->vm->ops->hit(v, x.hits);
 		e->insn_len = insn.len;
 		return NEXT_ADVANCE;
 	case EMUL_AGAIN:
-		/* RIP stays, but a single-stepped iteration is a step. */
-		if (unlikely(stepping))
+		/* RIP stays, but an iteration with a debug trap behind it is a step. */
+		if (unlikely(x.hits))
+			v->vm->ops->hit(v, x.hits);
+		if (unlikely(stepping || x.hits))
 			v->vm->ops->advance(v, 0);
 		return NEXT_RESUME;
 	case EMUL_FAULT:
@@ -256,11 +295,14 @@ enum next emulate_insn(struct vcpu *v, struct vm_exit *e)
 
 static bool exec_mov(struct vcpu *v, const struct emul_insn *mov)
 {
+	struct emul_watch watch;
 	struct emul_exec x;
 
-	exec_prepare(v, &x);
+	exec_prepare(v, &x, &watch);
 	switch (emul_exec(&x, mov, 1)) {
 	case EMUL_DONE:
+		if (unlikely(x.hits))
+			v->vm->ops->hit(v, x.hits);
 		return true;
 	case EMUL_FAULT:
 		vcpu_raise_fault(v, &x.fault);

@@ -131,6 +131,18 @@ static bool take_interrupt(struct vcpu *v, struct event *out)
 	return true;
 }
 
+/*
+ * The flags that a fault's handler returns with have RF set, so that a breakpoint on the instruction does not hit again; injection
+ * pushes what is there (SDM vol. 3 "Masking Instruction Breakpoints"). #DB is a trap where it is raised here, #DF an abort.
+ */
+static void take_exception(struct vcpu *v, struct event *out)
+{
+	*out = v->exception;
+	v->exception.type = EVENT_NONE;
+	if (out->vector != VEC_DB && out->vector != VEC_DF)
+		vcpu_reg_set(v, VREG_RFLAGS, vcpu_reg(v, VREG_RFLAGS) | RFLAGS_RF);
+}
+
 static bool take_event(struct vcpu *v, struct event *out)
 {
 	u32 blocked = v->vm->ops->blocked(v);
@@ -139,8 +151,7 @@ static bool take_event(struct vcpu *v, struct event *out)
 	if (unlikely(blocked & BLOCK_EVENT))
 		return false;
 	if (v->exception.type) {
-		*out = v->exception;
-		v->exception.type = EVENT_NONE;
+		take_exception(v, out);
 		return true;
 	}
 	if (take_reinject(v, blocked, out))

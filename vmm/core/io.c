@@ -5,33 +5,49 @@
  */
 #include "core.h"
 
-/* IN of 8 and 16 bits leaves the rest of RAX alone; 32 bits clear the upper half (SDM vol. 1 "General-Purpose Registers in 64-Bit Mode"). */
-static void io_result(struct vcpu *v, unsigned size, u64 value)
+/*
+ * IN of 8 and 16 bits leaves the rest of RAX alone; 32 bits clear the upper half (SDM vol. 1 "General-Purpose Registers in 64-Bit Mode").
+ * The lower bytes come first, here as there.
+ */
+static inline void io_result(struct vcpu *v, unsigned size, u64 value)
 {
-	switch (size) {
-	case 1:
-		v->gpr[GPR_RAX] = (v->gpr[GPR_RAX] & ~0xffULL) | (value & 0xff);
-		break;
-	case 2:
-		v->gpr[GPR_RAX] = (v->gpr[GPR_RAX] & ~0xffffULL) | (value & 0xffff);
-		break;
-	default:
+	if (size == 1)
+		__builtin_memcpy(&v->gpr[GPR_RAX], &value, 1);
+	else if (size == 2)
+		__builtin_memcpy(&v->gpr[GPR_RAX], &value, 2);
+	else
 		v->gpr[GPR_RAX] = (u32)value;
-		break;
+}
+
+/* True: done, and *next says what comes then. */
+static bool __attribute__((noinline)) io_rarely(struct vcpu *v, struct vm_exit *e, enum next *next)
+{
+	if (e->io.string) {
+		*next = emulate_insn(v, e);
+		return true;
 	}
+	emulate_watch_port(v, e->io.port, e->io.size);
+	return false;
 }
 
 enum next exit_io(struct vcpu *v, struct vm_exit *e)
 {
 	const struct exit_io *io = &e->io;
+	enum next next;
 
-	if (unlikely(io->string))
-		return emulate_insn(v, e);
-	if (io->in)
+	if (unlikely(io->string || v->io_breakpoints) && io_rarely(v, e, &next))
+		return next;
+	/* The commonest, by itself: a device of a PC has registers of 8 bits. */
+	if (likely(io->in && io->size == 1)) {
+		io_result(v, 1, bus_read(&v->vm->pio, io->port, 1));
+		return NEXT_ADVANCE;
+	}
+	if (io->in) {
 		io_result(v, io->size, bus_read(&v->vm->pio, io->port, io->size));
-	else
-		bus_write(&v->vm->pio, io->port, io->size,
-			  v->gpr[GPR_RAX] & (~0ULL >> (64 - 8 * io->size)));
+		return NEXT_ADVANCE;
+	}
+	bus_write(&v->vm->pio, io->port, io->size,
+		  v->gpr[GPR_RAX] & (~0ULL >> (64 - 8 * io->size)));
 	return NEXT_ADVANCE;
 }
 

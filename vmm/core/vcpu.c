@@ -259,6 +259,7 @@ void vcpu_reset(struct vcpu *v)
 	v->extint_kept = -1;
 	v->wait_sipi = false;
 	v->xcr0 = XCR0_X87;
+	v->io_breakpoints = false;
 	__atomic_fetch_and(&v->requests, ~(u32)REQ_EVENT, __ATOMIC_ACQ_REL);
 	v->vm->ops->vcpu_reset(v);
 	v->vm->ops->window(v, 0);

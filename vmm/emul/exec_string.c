@@ -23,6 +23,16 @@ static void step(struct emul_exec *e, const struct emul_insn *i, unsigned reg, b
 	emul_gpr_write(e, reg, i->addr_size, e->ops->gpr_get(e->ctx, reg) + delta);
 }
 
+/* INS, OUTS */
+static u16 port_of(struct emul_exec *e, const struct emul_insn *i)
+{
+	u16 port = (u16)e->ops->gpr_get(e->ctx, RDX);
+
+	if (unlikely(e->watch))
+		e->hits |= emul_watch_io(e->watch, port, i->op_size);
+	return port;
+}
+
 static enum emul_result read_at(struct emul_exec *e, const struct emul_insn *i, unsigned seg,
 				unsigned reg, u64 *value)
 {
@@ -48,7 +58,7 @@ static enum emul_result iterate_store(struct emul_exec *e, const struct emul_ins
 	if (i->opcode == EMUL_MOVS)
 		r = emul_mem_read(e, &from, &value);
 	else if (i->opcode == EMUL_INS)
-		value = e->ops->pio_read(e->ctx, (u16)e->ops->gpr_get(e->ctx, RDX), i->op_size);
+		value = e->ops->pio_read(e->ctx, port_of(e, i), i->op_size);
 	else
 		value = e->ops->gpr_get(e->ctx, RAX);
 	return r == EMUL_DONE ? emul_mem_write(e, &to, value) : r;
@@ -88,8 +98,7 @@ static enum emul_result iterate(struct emul_exec *e, const struct emul_insn *i, 
 	case EMUL_OUTS:
 		r = read_at(e, i, i->seg, RSI, &value);
 		if (r == EMUL_DONE)
-			e->ops->pio_write(e->ctx, (u16)e->ops->gpr_get(e->ctx, RDX), i->op_size,
-					  value);
+			e->ops->pio_write(e->ctx, port_of(e, i), i->op_size, value);
 		return r;
 	case EMUL_CMPS:
 	case EMUL_SCAS:

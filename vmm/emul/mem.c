@@ -83,6 +83,66 @@ static bool aligned_or_unchecked(const struct emul_exec *e, u64 la, unsigned siz
 	       !(e->walk.rflags & RFLAGS_AC);
 }
 
+/* ---- Breakpoints: SDM vol. 3 "Debug Control Register (DR7)", "Breakpoint Field Recognition" ---- */
+
+enum { WATCH_EXEC, WATCH_WRITE, WATCH_IO, WATCH_ACCESS }; /* the R/W field */
+
+static unsigned watch_kind(const struct emul_watch *w, unsigned n)
+{
+	return w->dr7 >> (16 + 4 * n) & 3;
+}
+
+static bool watch_enabled(const struct emul_watch *w, unsigned n)
+{
+	unsigned kind = watch_kind(w, n);
+
+	return w->dr7 >> (2 * n) & 3 && kind != WATCH_EXEC && (kind != WATCH_IO || w->io);
+}
+
+static bool watch_overlaps(const struct emul_watch *w, unsigned n, u64 first, unsigned size)
+{
+	static const u8 sizes[] = {1, 2, 8, 4}; /* by the LEN field */
+	unsigned len = sizes[w->dr7 >> (18 + 4 * n) & 3];
+	u64 start = w->address[n] & ~(u64)(len - 1);
+
+	return first - start < len || start - first < size;
+}
+
+bool emul_watch_any(const struct emul_watch *w)
+{
+	return watch_enabled(w, 0) || watch_enabled(w, 1) || watch_enabled(w, 2) ||
+	       watch_enabled(w, 3);
+}
+
+static u8 __attribute__((noinline))
+watch_data(const struct emul_watch *w, u64 la, unsigned size, bool write)
+{
+	u8 hits = 0;
+	unsigned n;
+
+	for (n = 0; n < 4; n++) {
+		unsigned kind = watch_kind(w, n);
+
+		if (watch_enabled(w, n) &&
+		    (kind == WATCH_ACCESS || (kind == WATCH_WRITE && write)) &&
+		    watch_overlaps(w, n, la, size))
+			hits |= (u8)BIT(n);
+	}
+	return hits;
+}
+
+u8 emul_watch_io(const struct emul_watch *w, u16 port, unsigned size)
+{
+	u8 hits = 0;
+	unsigned n;
+
+	for (n = 0; n < 4; n++)
+		if (watch_enabled(w, n) && watch_kind(w, n) == WATCH_IO &&
+		    watch_overlaps(w, n, port, size))
+			hits |= (u8)BIT(n);
+	return hits;
+}
+
 /* A guest whose page tables lie outside its memory is past help. */
 static enum emul_result translate(struct emul_exec *e, u64 la, u32 access, gpa_t *gpa, u64 *left)
 {
@@ -103,6 +163,8 @@ enum emul_result emul_mem_map(struct emul_exec *e, unsigned seg, u64 offset, uns
 		return r;
 	if (!aligned_or_unchecked(e, la, size))
 		return fault(e, VEC_AC);
+	if (unlikely(e->watch))
+		e->hits |= watch_data(e->watch, la, size, write);
 	r = translate(e, la, access, &ref->gpa[0], &left);
 	if (r != EMUL_DONE)
 		return r;

@@ -41,6 +41,8 @@ enum vreg {
 	VREG_TSC_AUX, /* for RDTSCP and RDPID; the guest writes it without an exit if vm->policy lets it through */
 	VREG_CR2,
 	VREG_DR6, /* while the vcpu is loaded */
+	VREG_DR0, /* this and the next three: read only, while the vcpu is loaded */
+	VREG_DR3 = VREG_DR0 + 3,
 	VREG_COUNT
 };
 
@@ -135,6 +137,11 @@ struct backend_ops {
 	 * single-step #DB is made pending, as after any instruction.
 	 */
 	void (*advance)(struct vcpu *v, unsigned len);
+	/*
+	 * Before advance(): the instruction has hit breakpoints on data or ports (bits 0-3, as in DR6), whose #DB is made pending
+	 * behind it, as after any instruction.
+	 */
+	void (*hit)(struct vcpu *v, u32 breakpoints);
 	/* BLOCK_* bits. */
 	u32 (*blocked)(struct vcpu *v);
 	/* The event is delivered by the next run(). At most one; only when blocked() allows it. */

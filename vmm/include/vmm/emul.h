@@ -135,14 +135,27 @@ struct emul_ops {
 	void (*pio_write)(void *ctx, u16 port, unsigned size, u64 value);
 };
 
+/* The guest's debug registers. */
+struct emul_watch {
+	u64 address[4];
+	u32 dr7;
+	bool io; /* CR4.DE: there are breakpoints on ports */
+};
+
 struct emul_exec {
 	const struct emul_ops *ops;
 	void *ctx;
 	struct gmem *gmem;
 	struct gwalk_state walk;
 	enum emul_mode mode;
+	const struct emul_watch *watch; /* NULL: no breakpoint is set */
+	u8 hits; /* of breakpoints on data and ports, as in DR6: a trap behind the instruction */
 	struct gwalk_fault fault; /* vectors 6, 12, 13, 14, 17; error is 0 for those that have none */
 };
+
+/* Is any breakpoint on data (or ports) set? And which of them does an access to ports hit? */
+bool emul_watch_any(const struct emul_watch *w);
+u8 emul_watch_io(const struct emul_watch *w, u16 port, unsigned size);
 
 /*
  * Reads operand `op` of `insn` (a register, the memory operand, or the immediate), for instructions that core carries

@@ -98,6 +98,7 @@ struct vcpu {
 	u64 debugctl;
 	u64 refused_msrs; /* accesses that raised #GP */
 	u32 refused_msr_last;
+	bool io_breakpoints; /* CR4.DE: breakpoints on ports are possible */
 	struct vmtrr mtrr;
 	u64 timer_armed; /* what the host timer was last set to for this vcpu */
 	struct clock
