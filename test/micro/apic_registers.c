@@ -3,6 +3,7 @@
  * The local APIC's registers by the manual: IA32_APIC_BASE's states and what each may lead to, the spurious-interrupt register and what
  * software disabling masks, the local vector table, the task priority, and the error status. SDM vol. 3 "Local APIC Status and Location", "x2APIC State
  * Transitions", "Local APIC State After It Has Been Software Disabled", "Task and Processor Priorities", "Error Handling".
+ * OPTIONS: machine=minimal
  */
 #include "micro.h"
 

@@ -83,8 +83,8 @@ bool event_wakes(struct vcpu *v);
 /* extint.c: interrupts that a PIC gives the vector of. */
 bool extint_waits(const struct vcpu *v);
 u8 extint_take(struct vcpu *v); /* it waits, and is being injected */
-void extint_pin(void *vm, unsigned pin,
-		bool level); /* struct irq_line.set() of the PIC's INT output */
+void extint_pin(void *ctx, unsigned pin,
+		bool level); /* struct irq_line.set() of the INT output; ctx: struct vm */
 
 void exit_log_counts(struct vcpu *v);
 /* The exit interrupted an event's delivery: it is delivered again by the next entry. */
