@@ -145,6 +145,9 @@ void cpu_init_features(void)
 		cr4 |= CR4_SMAP;
 	if (r[CPUID_ECX] & CPUID7C_UMIP)
 		cr4 |= CR4_UMIP;
+	/* For RDPKRU, which tells the guest's rights; no page of ours is a user page. */
+	if (r[CPUID_ECX] & CPUID7C_PKU && xstate_mask() & XCR0_PKRU)
+		cr4 |= CR4_PKE;
 	host_cpuid(1, 0, r);
 	if (r[CPUID_ECX] & CPUID1C_XSAVE)
 		cr4 |= CR4_OSXSAVE;

@@ -172,3 +172,8 @@ u64 xstate_breakpoint(unsigned n)
 		return read_dr3();
 	}
 }
+
+u32 xstate_pkru(void)
+{
+	return read_cr4() & CR4_PKE ? rdpkru() : 0;
+}

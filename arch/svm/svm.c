@@ -255,6 +255,8 @@ static u64 svm_reg_get(struct vcpu *v, enum vreg reg)
 		return s->tsc_aux;
 	case VREG_DR0 ... VREG_DR3:
 		return xstate_breakpoint(reg - VREG_DR0);
+	case VREG_PKRU:
+		return xstate_pkru();
 	default:
 		return svm_vmcb_reg_get(s, reg);
 	}

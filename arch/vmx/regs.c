@@ -166,6 +166,8 @@ u64 vmx_reg_get(struct vcpu *v, enum vreg reg)
 		return read_dr6();
 	case VREG_DR0 ... VREG_DR3:
 		return xstate_breakpoint(reg - VREG_DR0);
+	case VREG_PKRU:
+		return xstate_pkru();
 	default:
 		hv_assert(msr_index(reg) < VMX_MSRS);
 		return msr_get(vx, msr_index(reg));

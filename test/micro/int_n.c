@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Software interrupts and exceptions go through the guest's own IDT: INT n, INT3, INT1, #UD, #DE, #BP, #GP by a gate's privilege, #NP,
+ * Software interrupts and exceptions go through the guest's own IDT: INT n, INT3, INTO, BOUND, #UD, #DE, #BP, #GP by a gate's privilege, #NP,
  * #SS, #DF on its own stack; saved RIP, error codes and stacks are right, from ring 0 and ring 3.
  */
 #include "micro.h"
@@ -81,6 +81,46 @@ static void faults(void)
 		    VEC_GP);
 }
 
+volatile u32 into_behind, bound_at, into_bounds[2] = {2, 5};
+
+static volatile u64 into_rip;
+
+static void note_into(struct frame *f)
+{
+	into_rip = f->rip;
+	times++;
+}
+
+/* INTO and BOUND exist outside 64-bit code only. INTO traps with OF set, and does nothing without it; BOUND faults. */
+static void compatibility_mode(void)
+{
+	check_equal("INTO in 64-bit code: vector", TRY(".byte 0xce", : : : "memory"), VEC_UD);
+	trap_handlers[VEC_OF] = note_into;
+	trap_handlers[VEC_BR] = note;
+	times = 0;
+	__asm__ volatile("pushq %0; pushq $1f; lretq\n\t"
+			 ".code32\n"
+			 "1:	xor %%eax, %%eax; into\n\t"
+			 "	mov $0x7fffffff, %%eax; inc %%eax\n\t"
+			 "	into\n"
+			 "2:	mov $2b, %%eax; mov %%eax, into_behind\n\t"
+			 "	mov $3, %%eax; bound %%eax, into_bounds\n\t"
+			 "	movl $4f, trap_fixup; mov $6, %%eax\n"
+			 "3:	bound %%eax, into_bounds\n"
+			 "4:	mov $3b, %%eax; mov %%eax, bound_at\n\t"
+			 "	ljmp %1, $5f\n\t"
+			 ".code64\n"
+			 "5:"
+			 :
+			 : "i"(SEL_CODE32), "i"(SEL_CODE64)
+			 : "rax", "memory", "cc");
+	check_equal("INTO and BOUND: deliveries", times, 2);
+	check_equal("INTO: RIP", into_rip, into_behind);
+	check_equal("BOUND: vector", seen_vector, VEC_BR);
+	check_equal("BOUND: RIP", seen_rip, bound_at);
+	check_equal("BOUND: CS", seen_cs, SEL_CODE32);
+}
+
 /* #UD whose gate is not present is #NP, whose gate is not present either: #DF, on the stack of its IST. */
 static void double_fault(void)
 {
@@ -105,6 +145,7 @@ void test(void)
 	software();
 	check_equal("CS", seen_cs, SEL_CODE64);
 	faults();
+	compatibility_mode();
 	gate_set(VEC_BP, trap_entry(VEC_BP), 0, 3);
 	ring3_run(in_ring3);
 	check_equal("INT of a ring-0 gate in ring 3: vector", vector_in_ring3, VEC_GP);

@@ -14,7 +14,11 @@ struct result {
 	u16 port;     /* of an unclaimed port */
 	u32 cr0;
 	u16 scratch;
-	u16 unreal; /* read above 1 MiB by a 4 GiB segment */
+	u16 unreal;  /* read above 1 MiB by a 4 GiB segment */
+	u32 version; /* of the local APIC, by the same */
+	u16 outs;    /* what OUTS has written */
+	u16 gp_sp;   /* SP at the handler of #GP: no error code */
+	u16 gp_ip, gp_at;
 } packed;
 
 #define RESULT ((volatile struct result *)0x8f00)
@@ -54,6 +58,12 @@ __asm__(".pushsection .text\n"
 	"	mov $0x40000100, %eax; xor %ecx, %ecx; cpuid; mov %ebx, 0xf00\n"
 	"	mov $0x1234, %dx; in %dx, %ax; mov %ax, 0xf0a\n"
 	"	mov $0x3ff, %dx; mov $0x5a, %al; out %al, %dx; xor %ax, %ax; in %dx, %al; mov %ax, 0xf10\n"
+	"	mov $0xf40, %si; mov $0x3ff, %dx; outsb; xor %ax, %ax; in %dx, %al; mov %ax, 0xf18\n"
+	/* #GP by an instruction that the hypervisor refuses */
+	"	movw $(real_gp - real_start + 0x1000), %fs:0x34; movw $0x700, %fs:0x36\n"
+	"	mov $0x1234, %ecx\n"
+	"9:	rdmsr\n"
+	"	movw $(9b - real_start + 0x1000), 0xf1e\n"
 	"	xor %ax, %ax; xor %si, %si; mov $10, %cx\n"
 	"4:	add $3, %ax; loop 4b\n"
 	"	mov %ax, 0xf06\n"
@@ -63,6 +73,7 @@ __asm__(".pushsection .text\n"
 	"	mov %cr0, %eax; or $1, %al; mov %eax, %cr0; jmp 5f\n"
 	"5:	mov $0x10, %bx; mov %bx, %gs; and $~1, %al; mov %eax, %cr0; jmp 6f\n"
 	"6:	mov $0x1000202, %ebx; movw %gs:(%ebx), %ax; mov %ax, 0xf12\n"
+	"	mov $0xfee00030, %ebx; movl %gs:(%ebx), %eax; mov %eax, 0xf14\n"
 	"	mov %cr0, %eax; or $1, %al; mov %eax, %cr0\n"
 	"	data32 ljmp $0x18, $0x8000 + (7f - real_start)\n"
 	".code32\n"
@@ -82,6 +93,9 @@ __asm__(".pushsection .text\n"
 	"real_handler:\n"
 	"	movw $0x6060, 0xf08\n"
 	"	iret\n"
+	"real_gp:\n"
+	"	mov %sp, 0xf1a; pop %ax; mov %ax, 0xf1c; add $2, %ax; push %ax\n"
+	"	iret\n"
 	".code64\n"
 	".balign 8\n"
 	"real_idt: .word 0x3ff; .quad 0\n"
@@ -99,6 +113,7 @@ void test(void)
 	/* The path outlives the page tables: everything below lies below 2 GiB, mapped 1:1. */
 	for (round = 0; round < 3; round++) {
 		memory_set((void *)0x8f00, 0, sizeof(struct result));
+		write8(0x8f40, 0x3c);
 		((void (*)(void))0x8000)();
 		check_equal("CS in real mode", RESULT->cs, 0x700);
 		check_equal("CR0.PE in real mode", RESULT->cr0 & (CR0_PE | CR0_PG), 0);
@@ -109,6 +124,12 @@ void test(void)
 		check_equal("the UART's scratch register", RESULT->scratch, 0x5a);
 		check_equal("memory at 16 MiB, by a 4 GiB segment", RESULT->unreal,
 			    read16(0x1000202));
+		check_equal("the local APIC, by the same", RESULT->version,
+			    apic_read(APIC_VERSION));
+		check_equal("OUTS in real mode", RESULT->outs, 0x3c);
+		check_equal("SP in the handler of #GP", RESULT->gp_sp, 0xd00 - 6);
+		check_equal("IP there", RESULT->gp_ip, RESULT->gp_at);
+		check_equal("an IP", RESULT->gp_at != 0, 1);
 		check(rdmsr(MSR_EFER) & EFER_LMA, "not back in long mode");
 	}
 }

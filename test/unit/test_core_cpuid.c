@@ -110,7 +110,8 @@ static void follows_the_guest(unused void **state)
 
 static void xsave_sizes(unused void **state)
 {
-	assert_int_equal(cpuid(0xd, 0)[CPUID_EAX], 0xe7); /* PKRU (bit 9) is not offered */
+	assert_int_equal(cpuid(0xd, 0)[CPUID_EAX],
+			 0xe7); /* PKRU (bit 9) has no place of its own here */
 	assert_int_equal(cpuid(0xd, 0)[CPUID_ECX], 0x680 + 0x400);
 	vcpu_reg_set(v, VREG_XCR0, XCR0_X87);
 	assert_int_equal(cpuid(0xd, 0)[CPUID_EBX], 576);
@@ -124,6 +125,24 @@ static void xsave_sizes(unused void **state)
 	vcpu_reg_set(v, VREG_XCR0, XCR0_X87);
 	assert_int_equal(cpuid(0xd, 1)[CPUID_EBX], 576);
 	assert_int_equal(cpuid(0xd, 9)[CPUID_EAX], 0);
+}
+
+/* Protection keys come with their component of XSAVE, described, or not at all; OSPKE follows CR4. */
+static void protection_keys(unused void **state)
+{
+	mock_host_cpuid_set(0xd, 9, 8, 0xa80, 0, 0);
+	assert_int_equal(cpuid_build(v->vm), 0);
+	assert_int_equal(cpuid(7, 0)[CPUID_ECX] & (CPUID7C_PKU | CPUID7C_OSPKE), CPUID7C_PKU);
+	assert_int_equal(cr4_allowed(v->vm) & CR4_PKE, CR4_PKE);
+	vcpu_reg_set(v, VREG_CR4, CR4_PKE);
+	assert_int_equal(cpuid(7, 0)[CPUID_ECX] & CPUID7C_OSPKE, CPUID7C_OSPKE);
+	assert_int_equal(cpuid(0xd, 0)[CPUID_EAX], 0x2e7);
+	assert_int_equal(cpuid(0xd, 0)[CPUID_ECX], 0xa80 + 8);
+	assert_int_equal(cpuid(0xd, 9)[CPUID_EAX], 8);
+	vcpu_reg_set(v, VREG_XCR0, XCR0_X87 | XCR0_PKRU);
+	assert_int_equal(cpuid(0xd, 0)[CPUID_EBX], 0xa80 + 8);
+	assert_int_equal(cpuid(0xd, 1)[CPUID_EBX], 576 + 8);
+	assert_true(xcr0_valid(XCR0_X87 | XCR0_PKRU, cpuid_xcr0_mask(v->vm)));
 }
 
 /* "Limit CPUID Maximum" in the firmware setup: the bit is there, the leaf is not. */
@@ -171,6 +190,7 @@ int main(void)
 		CORE_TEST(unknown_leaves_are_zero),
 		CORE_TEST(follows_the_guest),
 		CORE_TEST(xsave_sizes),
+		CORE_TEST(protection_keys),
 		CORE_TEST(no_xsave_without_its_leaf),
 		CORE_TEST(arat_on_old_cpus),
 		CORE_TEST(xcr0_rules),

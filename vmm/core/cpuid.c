@@ -17,6 +17,7 @@
 enum fixup {
 	FIX_NONE,
 	FIX_FEATURES,      /* leaf 1: OSXSAVE, APIC */
+	FIX_STRUCTURED,    /* leaf 7: OSPKE */
 	FIX_XSAVE_SIZE,    /* leaf 0xd.0: size of what XCR0 enables */
 	FIX_ID,            /* leaf 0xb: x2APIC ID */
 	FIX_XSAVE_COMPACT, /* leaf 0xd.1: the same in the compacted format */
@@ -54,7 +55,7 @@ struct cpuid_row {
 	 CPUID7B_SMAP | BIT(21) | BIT(23) /* CLFLUSHOPT */ | BIT(24) /* CLWB */ | BIT(26) |        \
 	 BIT(27) | BIT(28) | BIT(29) /* SHA */ | BIT(30) | BIT(31))
 #define L7_ECX                                                                                     \
-	(BIT(1) /* AVX512_VBMI */ | CPUID7C_UMIP | BIT(6) | BIT(8) /* GFNI */ |                    \
+	(BIT(1) /* AVX512_VBMI */ | CPUID7C_UMIP | CPUID7C_PKU | BIT(6) | BIT(8) /* GFNI */ |      \
 	 BIT(9) /* VAES */ | BIT(10) | BIT(11) | BIT(12) | BIT(14) | CPUID7C_LA57 | CPUID7C_RDPID)
 #define L7_EDX (BIT(2) | BIT(3) | BIT(4) /* FSRM */ | BIT(8))
 #define LX1_ECX                                                                                    \
@@ -107,6 +108,16 @@ static void build_features(const struct vm *vm, struct cpuid_entry *e)
 		e->reg[CPUID_ECX] &= ~(u32)(BIT(28) | BIT(29) | BIT(12));
 }
 
+/* PKRU is exchanged with the rest of the extended state, and has its place there: docs/decisions/0010-protection-keys.md. */
+static bool host_has_pkru(void)
+{
+	u32 xsave[4], pkru[4];
+
+	host_cpuid(0xd, 0, xsave);
+	host_cpuid(0xd, 9, pkru);
+	return xsave[CPUID_EAX] & XCR0_PKRU && pkru[CPUID_EAX];
+}
+
 static void build_structured(const struct vm *vm, struct cpuid_entry *e)
 {
 	e->reg[CPUID_EAX] = 0;
@@ -114,6 +125,8 @@ static void build_structured(const struct vm *vm, struct cpuid_entry *e)
 		e->reg[CPUID_EBX] &= ~(u32)CPUID7B_INVPCID;
 	if (!vm->caps->rdtscp)
 		e->reg[CPUID_ECX] &= ~(u32)CPUID7C_RDPID;
+	if (!host_has_pkru())
+		e->reg[CPUID_ECX] &= ~(u32)CPUID7C_PKU;
 }
 
 /* Caches are those of one core that shares nothing; all cores are in one package. */
@@ -188,7 +201,7 @@ static const struct cpuid_row cpuid_rows[] = {
 	 0,
 	 {0, L7_EBX, L7_ECX, L7_EDX},
 	 {0, CPUID7B_TSC_ADJUST, 0, 0},
-	 FIX_NONE,
+	 FIX_STRUCTURED,
 	 build_structured},
 	{0xb, 0, {0}, {0}, FIX_ID, build_topology},
 	{0xb, 1, {0}, {0}, FIX_ID, build_topology},
@@ -198,6 +211,7 @@ static const struct cpuid_row cpuid_rows[] = {
 	{0xd, 5, {ALL, ALL, ALL, 0}, {0}, FIX_NONE, NULL},
 	{0xd, 6, {ALL, ALL, ALL, 0}, {0}, FIX_NONE, NULL},
 	{0xd, 7, {ALL, ALL, ALL, 0}, {0}, FIX_NONE, NULL},
+	{0xd, 9, {ALL, ALL, ALL, 0}, {0}, FIX_NONE, NULL},
 	{0x40000000, ANY_SUBLEAF, {0}, {0x40000001, 0x4b4d564b, 0x564b4d56, 0x4d}, FIX_NONE, NULL},
 	{0x40000001, ANY_SUBLEAF, {0}, {KVM_ALWAYS, 0, 0, 0}, FIX_NONE, build_kvm_features},
 	/* Havoc's own: "HavocHavocHv" */
@@ -260,7 +274,8 @@ static void build_index(struct vm *vm)
 
 /* ---- XSAVE -------------------------------------------------------------------------------- */
 
-#define XCR0_OFFERED  (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
+#define XCR0_OFFERED  (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU)
+#define XSAVE_END     10     /* behind the last component that is offered */
 #define XSAVE_LEGACY  576u   /* legacy region and header */
 #define XSAVE_XSAVEC  BIT(1) /* leaf 0xd.1 EAX */
 #define XSAVE_ALIGN64 BIT(1) /* leaf 0xd.n ECX */
@@ -278,7 +293,7 @@ static u32 xsave_size(const struct vm *vm, u64 xcr0)
 	u32 size = XSAVE_LEGACY;
 	unsigned i;
 
-	for (i = 2; i < 8; i++) {
+	for (i = 2; i < XSAVE_END; i++) {
 		const struct cpuid_entry *e = xcr0 & BIT(i) ? cpuid_find(vm, 0xd, i) : NULL;
 
 		if (e)
@@ -293,7 +308,7 @@ static u32 xsave_compact_size(const struct vm *vm, u64 xcr0)
 	u32 size = XSAVE_LEGACY;
 	unsigned i;
 
-	for (i = 2; i < 8; i++) {
+	for (i = 2; i < XSAVE_END; i++) {
 		const struct cpuid_entry *e = xcr0 & BIT(i) ? cpuid_find(vm, 0xd, i) : NULL;
 
 		if (e && e->reg[CPUID_ECX] & XSAVE_ALIGN64)
@@ -315,6 +330,8 @@ static void build_xsave(struct vm *vm)
 		return;
 	d->reg[CPUID_EAX] = offered ? d->reg[CPUID_EAX] & XCR0_OFFERED : 0;
 	d->reg[CPUID_EDX] = 0;
+	if (!cpuid_find(vm, 7, 0) || !(cpuid_find(vm, 7, 0)->reg[CPUID_ECX] & CPUID7C_PKU))
+		d->reg[CPUID_EAX] &= ~(u32)XCR0_PKRU;
 	if ((d->reg[CPUID_EAX] & XCR0_AVX512) != XCR0_AVX512)
 		d->reg[CPUID_EAX] &= ~(u32)XCR0_AVX512;
 	for (i = 0; i < vm->cpuid_count; i++) {
@@ -380,6 +397,12 @@ static void fix_features(struct vcpu *v, u32 reg[4])
 		reg[CPUID_EDX] &= ~(u32)CPUID1D_APIC;
 }
 
+static void fix_structured(struct vcpu *v, u32 reg[4])
+{
+	if (vcpu_reg(v, VREG_CR4) & CR4_PKE)
+		reg[CPUID_ECX] |= (u32)CPUID7C_OSPKE;
+}
+
 enum next exit_cpuid(struct vcpu *v, unused struct vm_exit *e)
 {
 	u32 leaf = (u32)v->gpr[GPR_RAX], subleaf = (u32)v->gpr[GPR_RCX];
@@ -398,6 +421,8 @@ enum next exit_cpuid(struct vcpu *v, unused struct vm_exit *e)
 	}
 	if (entry && entry->fixup == FIX_FEATURES)
 		fix_features(v, reg);
+	else if (entry && entry->fixup == FIX_STRUCTURED)
+		fix_structured(v, reg);
 	else if (entry && entry->fixup == FIX_ID)
 		reg[CPUID_EDX] = v->id;
 	else if (entry && entry->fixup == FIX_XSAVE_SIZE && entry->reg[CPUID_EAX])

@@ -39,6 +39,7 @@ static const struct {
 	{CR4_SMAP, 7, CPUID_EBX, CPUID7B_SMAP},
 	{CR4_UMIP, 7, CPUID_ECX, CPUID7C_UMIP},
 	{CR4_LA57, 7, CPUID_ECX, CPUID7C_LA57},
+	{CR4_PKE, 7, CPUID_ECX, CPUID7C_PKU},
 };
 
 u64 cr4_allowed(const struct vm *vm)

@@ -72,7 +72,7 @@ void vcpu_walk_state(struct vcpu *v, struct gwalk_state *s)
 	s->rflags = vcpu_reg(v, VREG_RFLAGS);
 	s->cpl = (u8)vcpu_reg(v, VREG_CPL);
 	s->implicit = false;
-	s->pkru = 0; /* protection keys are not offered (cpuid.c) */
+	s->pkru = unlikely(s->cr4 & CR4_PKE) ? (u32)vcpu_reg(v, VREG_PKRU) : 0;
 	s->phys_bits = v->vm->caps->phys_bits;
 	s->no_1gib = false;
 }

@@ -40,8 +40,9 @@ void xstate_reset(struct xstate *x);
  * if that is 0: a CPU without XSAVE).
  */
 void xstate_load(struct xstate *x, u64 guest_xcr0);
-/* The guest's DR0 to DR3, while its state is in the CPU. */
+/* The guest's DR0 to DR3 and PKRU (0 where there is none), while its state is in the CPU. */
 u64 xstate_breakpoint(unsigned n);
+u32 xstate_pkru(void);
 
 /* Takes it out again; guest_xcr0 is what the register holds. Afterwards XCR0 is root mode's. */
 void xstate_save(struct xstate *x, u64 guest_xcr0);

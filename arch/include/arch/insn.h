@@ -154,6 +154,17 @@ static inline void wbinvd(void)
 {
 	__asm__ volatile("wbinvd" : : : "memory");
 }
+static inline u32 rdpkru(void)
+{
+	u32 v, high;
+
+	__asm__ volatile("rdpkru" : "=a"(v), "=d"(high) : "c"(0));
+	return v;
+}
+static inline void wrpkru(u32 v)
+{
+	__asm__ volatile("wrpkru" : : "a"(v), "c"(0), "d"(0) : "memory");
+}
 static inline void clac(void)
 {
 	__asm__ volatile("clac" : : : "memory");

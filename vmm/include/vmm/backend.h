@@ -43,6 +43,7 @@ enum vreg {
 	VREG_DR6, /* while the vcpu is loaded */
 	VREG_DR0, /* this and the next three: read only, while the vcpu is loaded */
 	VREG_DR3 = VREG_DR0 + 3,
+	VREG_PKRU, /* read only, too */
 	VREG_COUNT
 };
 
