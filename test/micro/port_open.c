@@ -2,6 +2,7 @@
 /*
  * A port that belongs to nobody reads as all ones, in each size, and swallows what is written; IN of 8 and 16 bits leaves the rest of
  * RAX alone, 32 bits clear its upper half; ring 3 has no port without IOPL or the I/O bitmap.
+ * OPTIONS: machine=minimal
  */
 #include "micro.h"
 
