@@ -304,7 +304,7 @@ def installer(name, machine, arch, cpus):
     """The kernel and the initrd of Debian's installer, as they are in its package: to a shell in it, and to its power-off."""
     kernel, initrd = (debian.member("debian-installer-12-netboot-" + arch, "*/text/debian-installer/%s/%s" % (arch, part))
                       for part in ("linux", "initrd.gz"))
-    steps = (Expect(r"Linux version 6\S* \(debian-kernel@", timeout=900), Expect(r"# $", timeout=900),
+    steps = (Expect(r"Linux version 6\S* \(debian-kernel@", timeout=900), Expect(r"~ # ", timeout=900),
              Send("grep -c ^processor /proc/cpuinfo; uname -m; echo $((6*7))\n"), Expect(r"42\r?$"), Send("poweroff -f\n"), OFF)
     return Boot("stock/" + name, machine, steps, ends="poweroff", cost=150, options="mem=768M cpus=%d" % cpus,
                 modules=((kernel, "kernel console=ttyS0,115200 panic=-1 rdinit=/bin/sh"), (initrd, "initrd")))
