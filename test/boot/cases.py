@@ -313,7 +313,7 @@ def installer(name, machine, arch, cpus):
 def memtest(name, machine, bits):
     """Debian's memtest86+ makes a pass over the least memory that a guest can have."""
     kernel = debian.member("memtest86+", "./boot/memtest86+%s.bin" % bits)
-    return Boot("stock/" + name, machine, (Expect(r"Memtest86\+ v"), Expect(r"Pass: +1 +Errors: 0 ", timeout=1200)), cost=200,
+    return Boot("stock/" + name, machine, (Expect(r"Memtest86\+ v"), Expect(r"Pass: +1 +Errors: 0 ", timeout=3600)), cost=200,
                 options="mem=16M", modules=((kernel, "kernel console=ttyS0,115200"),))
 
 

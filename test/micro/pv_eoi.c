@@ -164,6 +164,7 @@ static void level(void)
 	cmos_write(0xb, cmos_read(0xb) & (u8)~0x40);
 	(void)cmos_read(0xc);
 	ioapic_route(8, BIT(16));
+	sti_nop_cli(); /* the next one may wait already */
 }
 
 void test(void)
