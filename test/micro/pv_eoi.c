@@ -216,6 +216,7 @@ void test(void)
 	wrmsr(MSR_KVM_PV_EOI_EN, 0);
 	send(0x50);
 	sti_nop_cli();
-	check(taken == 1 && !offered, "turned off: it came %u times, %u EOIs saved", taken, offered);
+	check(taken == 1 && !offered, "turned off: it came %u times, %u EOIs saved", taken,
+	      offered);
 	check(words[0] == 0x5a5a5a5a && words[2] == 0x5a5a5a5a && !words[1], "more was written");
 }
