@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Changes of mode that a CPU refuses with #GP(0), from protected mode, from PAE paging and from compatibility mode: paging in long mode without PAE, directory pointers with
- * reserved bits, PCIDE outside long mode, EFER.LME under paging, PAE cleared in long mode, paging turned off under PCIDE. SDM vol. 2 "MOV-Move to/from Control
- * Registers"; vol. 3 "Initializing IA-32e Mode".
+ * Changes of mode that a CPU refuses with #GP(0), from protected mode, from PAE paging and from compatibility mode: paging in long
+ * mode without PAE, directory pointers with reserved bits, PCIDE outside long mode, EFER.LME under paging, PAE cleared in long mode,
+ * paging turned off under PCIDE. SDM vol. 2 "MOV-Move to/from Control Registers"; vol. 3 "Initializing IA-32e Mode".
  *
  * QEMU raises #UD on the way, without a hypervisor too, and checks little of this by itself.
  *
@@ -34,7 +34,9 @@ struct desc_ptr mf_idt;
 	"	" insn "\n"                                                                        \
 	"77:	mov mf_seen, %eax; mov %eax, mf_results + 4 * " #n "\n"
 
-__asm__(".pushsection .text\n"
+// clang-format off
+__asm__(
+	".pushsection .text\n"
 	".code32\n"
 	".globl mf_code, mf_compat, mf_gp\n"
 	"mf_gp:\n"
@@ -44,37 +46,43 @@ __asm__(".pushsection .text\n"
 	/* No paging. LME without PAE. */
 	"	mov mf_pd32, %eax; mov %eax, %cr3; mov $0x10, %eax; mov %eax, %cr4\n"
 	"	mov $0xc0000080, %ecx; rdmsr; or $0x100, %eax; wrmsr\n"
-	"	mov %cr0, %eax; or $0x80000000, %eax\n" ATTEMPT(
-		0, "mov %eax, %cr0") "	mov %cr4, %eax; mov %eax, mf_results + 4\n"
-				     "	mov $0xc0000080, %ecx; rdmsr; and $~0x100, %eax; wrmsr\n"
-				     "	mov $0x20010, %eax\n" ATTEMPT(2, "mov %eax, %cr4")
+	"	mov %cr0, %eax; or $0x80000000, %eax\n"
+	ATTEMPT(0, "mov %eax, %cr0")
+	"	mov %cr4, %eax; mov %eax, mf_results + 4\n"
+	"	mov $0xc0000080, %ecx; rdmsr; and $~0x100, %eax; wrmsr\n"
+	"	mov $0x20010, %eax\n"
+	ATTEMPT(2, "mov %eax, %cr4")
 	/* A directory pointer with a reserved bit. */
 	"	mov $0x20, %eax; mov %eax, %cr4; mov mf_pdpt, %ebx; mov %ebx, %cr3; orl $2, 24(%ebx)\n"
-	"	mov %cr0, %eax; or $0x80000000, %eax\n" ATTEMPT(
-		3,
-		"mov %eax, %cr0") "	andl $~2, 24(%ebx); mov %cr0, %eax; or $0x80000000, %eax; mov %eax, %cr0; jmp 1f\n"
-				  "1:	orl $2, 24(%ebx); mov $0xa0, %eax\n" /* PGE loads them */
-	ATTEMPT(4,
-		"mov %eax, %cr4") "	andl $~2, 24(%ebx)\n"
-				  "	mov $0xc0000080, %ecx; rdmsr; or $0x100, %eax\n" ATTEMPT(5, "wrmsr") "	mov %cr0, %eax; and $~1, %eax\n" ATTEMPT(
-					  6,
-					  "mov %eax, %cr0") "	mov %cr0, %eax; and $0x7fffffff, %eax; mov %eax, %cr0; xor %eax, %eax; mov %eax, %cr4\n"
-							    "	ret\n"
-							    /* In compatibility mode, by its 64-bit handlers. */
-							    ".code64\n"
-							    "mf_compat:\n"
-							    "	pushq $0x18; pushq $1f; lretq\n"
-							    ".code32\n"
-							    "1:	mov %cr4, %eax; and $~0x20, %eax\n"
-							    "	movl $2f, trap_fixup; mov %eax, %cr4\n"
-							    "2:	mov %cr0, %eax; and $0x7fffffff, %eax\n"
-							    "	cmpl $0, mf_pcide; je 4f\n"
-							    "	movl $3f, trap_fixup; mov %eax, %cr0\n"
-							    "3:\n"
-							    "4:	ljmp $0x08, $5f\n"
-							    ".code64\n"
-							    "5:	ret\n"
-							    ".popsection");
+	"	mov %cr0, %eax; or $0x80000000, %eax\n"
+	ATTEMPT(3, "mov %eax, %cr0")
+	"	andl $~2, 24(%ebx); mov %cr0, %eax; or $0x80000000, %eax; mov %eax, %cr0; jmp 1f\n"
+	"1:	orl $2, 24(%ebx); mov $0xa0, %eax\n"
+	/* PGE loads them */
+	ATTEMPT(4, "mov %eax, %cr4")
+	"	andl $~2, 24(%ebx)\n"
+	"	mov $0xc0000080, %ecx; rdmsr; or $0x100, %eax\n"
+	ATTEMPT(5, "wrmsr")
+	"	mov %cr0, %eax; and $~1, %eax\n"
+	ATTEMPT(6, "mov %eax, %cr0")
+	"	mov %cr0, %eax; and $0x7fffffff, %eax; mov %eax, %cr0; xor %eax, %eax; mov %eax, %cr4\n"
+	"	ret\n"
+	/* In compatibility mode, by its 64-bit handlers. */
+	".code64\n"
+	"mf_compat:\n"
+	"	pushq $0x18; pushq $1f; lretq\n"
+	".code32\n"
+	"1:	mov %cr4, %eax; and $~0x20, %eax\n"
+	"	movl $2f, trap_fixup; mov %eax, %cr4\n"
+	"2:	mov %cr0, %eax; and $0x7fffffff, %eax\n"
+	"	cmpl $0, mf_pcide; je 4f\n"
+	"	movl $3f, trap_fixup; mov %eax, %cr0\n"
+	"3:\n"
+	"4:	ljmp $0x08, $5f\n"
+	".code64\n"
+	"5:	ret\n"
+	".popsection");
+// clang-format on
 
 static struct gate32 {
 	u16 low, selector;
