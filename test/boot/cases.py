@@ -293,7 +293,7 @@ DEBIAN_I386 = debian.member("linux-image-686", "./boot/vmlinuz-*", "i386")
 def stock(name, machine, cpus, kernel=DEBIAN, initrd="guest/shell/initramfs.cpio.gz", **more):
     """Debian's kernel as it is in its package, to a shell and to its power-off."""
     steps = (# It unpacks itself first, with xz: some billions of instructions.
-             Expect(r"Linux version 6\S* \(debian-kernel@", timeout=900), Expect(r"Allowing %d CPUs" % cpus, timeout=120),
+             Expect(r"Linux version 6\S* \(debian-kernel@", timeout=900), Expect(r"Allowing %d (present )?CPUs" % cpus, timeout=120),
              Expect(r"^havoc:/root# ", timeout=600),
              Send("nproc; echo $((6*7))\n"), Expect(r"^%d\r?\n42\r?$" % cpus), Send("poweroff -f\n"), OFF)
     return Boot("stock/" + name, machine, steps, ends="poweroff", cost=120, options="mem=512M cpus=%d" % cpus,
