@@ -74,14 +74,15 @@ static void switch_timer(struct vmx_vcpu *vx, bool on)
  * the guest's first instruction. A deadline beyond its 32 bits ends the run early, which costs an exit and
  * nothing else.
  */
-static void start_timer(struct vmx_vcpu *vx, u64 deadline)
+static void start_timer(struct vcpu *v, u64 deadline)
 {
+	struct vmx_vcpu *vx = v->backend;
 	u64 now = rdtsc(), left = 0;
 
 	if (deadline > now)
 		left = ((deadline - now) >> vx->timer_rate) + 1;
 	vmwrite(VMCS_PREEMPTION_TIMER, MIN(left, 0xffffffffULL));
-	vx->timer_deadline = deadline;
+	v->timer_started = deadline;
 	vx->timer_entries = vx->caps.control[VMX_EXIT] & EXITC_SAVE_TIMER ? TIMER_ENTRIES : 1;
 }
 
@@ -96,7 +97,7 @@ prepare_and_enter(struct vcpu *v, u64 deadline, struct vm_exit *exit)
 	clean_up(v);
 	switch_timer(vx, timer);
 	if (timer)
-		start_timer(vx, deadline);
+		start_timer(v, deadline);
 	if (launch)
 		vmx_launch(v, &vx->host_rsp, exit);
 	else
@@ -119,8 +120,8 @@ void vmx_run(struct vcpu *v, u64 deadline, struct vm_exit *exit)
 			prepare_and_enter(v, deadline, exit);
 			return;
 		}
-		if (unlikely(!--vx->timer_entries || deadline != vx->timer_deadline))
-			start_timer(vx, deadline);
+		if (unlikely(!--vx->timer_entries || deadline != v->timer_started))
+			start_timer(v, deadline);
 	}
 	vmx_resume(v, &vx->host_rsp, exit);
 }

@@ -210,10 +210,9 @@ struct vmx_vcpu {
 	u8 *msr_bitmap, *io_bitmap; /* the same for all vcpus of a VM */
 	struct xstate *xstate;
 	bool loaded;
-	bool xsave;         /* the CPU has XCR0 */
-	u8 timer_rate;      /* the VMX-preemption timer counts every 2^n TSC ticks */
-	u32 timer_entries;  /* that it may still go on for by itself, the next one included */
-	u64 timer_deadline; /* what it was started for */
+	bool xsave;        /* the CPU has XCR0 */
+	u8 timer_rate;     /* the VMX-preemption timer counts every 2^n TSC ticks */
+	u32 timer_entries; /* that it may still go on for by itself, the next one included */
 	u16 vpid;
 	unsigned cpu; /* 1 + the one on which it was loaded last; 0: none */
 	u64 eptp;

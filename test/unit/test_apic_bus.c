@@ -203,11 +203,13 @@ static u32 after(const u8 *modes, unsigned n)
 /* A CPU looks at its requests in one order, INIT first, whatever the order in which they came. */
 static void init_takes_away_what_was_before(unused void **state)
 {
+	vm.machine.pic = true;
 	assert_int_equal(AFTER(APIC_INIT, APIC_STARTUP), REQ_INIT | REQ_SIPI);
 	assert_int_equal(vm.vcpu[9].sipi_vector, 0x12);
 	assert_int_equal(AFTER(APIC_STARTUP, APIC_INIT), REQ_INIT);
 	assert_int_equal(AFTER(APIC_NMI, APIC_INIT), REQ_INIT);
 	assert_int_equal(AFTER(APIC_INIT, APIC_NMI), REQ_INIT | REQ_NMI);
+	assert_int_equal(AFTER(APIC_EXTINT, APIC_INIT), REQ_INIT);
 	assert_int_equal(AFTER(APIC_INIT, APIC_STARTUP, APIC_INIT, APIC_STARTUP),
 			 REQ_INIT | REQ_SIPI);
 	/* Nobody has SMIs. Where there is a PIC, somebody asks it. */

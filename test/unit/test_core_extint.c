@@ -135,6 +135,64 @@ static void by_ioapic(unused void **state)
 	assert_null(deliver());
 }
 
+/* Two are pending, and no EOI is needed: the second edge of INT is for the I/O APIC, which sees nothing else. */
+static void edges_for_the_ioapic(unused void **state)
+{
+	vlapic_mmio_write(&v->lapic, 0x350, 0x10700);
+	out(0x20, 0x11);
+	out(0x21, BASE);
+	out(0x21, 4);
+	out(0x21, 3); /* automatic EOI */
+	out(0x21, 0);
+	bus_write(&vm.mmio, VIOAPIC_BASE, 4, 0x10);
+	bus_write(&vm.mmio, VIOAPIC_BASE + 0x10, 4, 0x700);
+	line(4, true);
+	line(5, true);
+	v->requests = 0;
+	v->extint_sent = true;
+	assert_int_equal(deliver()->vector, BASE + 4);
+	assert_true(v->requests & REQ_EXTINT);
+	v->extint_sent = true;
+	v->requests = 0;
+	assert_int_equal(deliver()->vector, BASE + 5);
+	assert_false(v->requests & REQ_EXTINT);
+}
+
+/* The local APIC has a vector of the same number in service: it is not the one that goes back. */
+static void same_vector(unused void **state)
+{
+	struct apic_msg msg = {.dest = 0, .mode = APIC_FIXED, .vector = BASE + 4};
+	struct vm_exit e = {.kind = EXIT_EXCEPTION,
+			    .vectoring = {.type = EVENT_EXT_INTR, .vector = BASE + 4},
+			    .exc = {.vector = VEC_DB}};
+	struct vm_exit again = {.kind = EXIT_NONE,
+				.vectoring = {.type = EVENT_EXCEPTION, .vector = VEC_DB}};
+
+	assert_true(apic_bus_deliver(&vm, &msg, NULL));
+	assert_int_equal(deliver()->vector, BASE + 4);
+	line(4, true);
+	assert_int_equal(deliver()->vector, BASE + 4);
+	exit_handle(v, &e);
+	assert_int_equal(deliver()->vector, VEC_DB);
+	exit_handle(v, &again);
+	assert_int_equal(v->extint_kept, BASE + 4);
+	assert_int_equal(vlapic_mmio_read(&v->lapic, 0x100 + 0x10 * (BASE / 32)),
+			 1U << (BASE + 4) % 32);
+}
+
+/* A machine without a PIC has nobody to ask. */
+static void no_pic(unused void **state)
+{
+	struct apic_msg msg = {.dest = 0, .mode = APIC_EXTINT};
+
+	vm.machine.pic = false;
+	assert_false(apic_bus_deliver(&vm, &msg, NULL));
+	assert_int_equal(v->requests & REQ_EXTINT, 0);
+	vm.machine.pic = true;
+	assert_true(apic_bus_deliver(&vm, &msg, NULL));
+	assert_int_equal(v->requests & REQ_EXTINT, REQ_EXTINT);
+}
+
 /* Its delivery is interrupted, and an exception goes first; then that one's is: the PIC has given the vector, and will not again. */
 static void second_exit_in_a_delivery(unused void **state)
 {
@@ -185,6 +243,9 @@ static void others_have_none(unused void **state)
 	line(4, true);
 	assert_false(extint_waits(other));
 	assert_true(extint_waits(v));
+	assert_false(vlapic_lint0_is_nmi(&v->lapic));
+	vlapic_mmio_write(&other->lapic, 0x350, 0x400);
+	assert_true(vlapic_lint0_is_nmi(&other->lapic));
 	assert_int_equal(other->requests & (REQ_PIC | REQ_EXTINT), 0);
 	assert_int_equal(deliver()->vector, BASE + 4);
 }
@@ -198,7 +259,10 @@ int main(void)
 		PIC_TEST(by_ioapic),
 		PIC_TEST(lint0),
 		PIC_TEST(second_exit_in_a_delivery),
+		PIC_TEST(same_vector),
+		PIC_TEST(no_pic),
 		SMP_TEST(others_have_none),
+		PIC_TEST(edges_for_the_ioapic),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

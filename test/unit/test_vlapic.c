@@ -942,8 +942,7 @@ static void eoi_without_a_word_is_seen(unused void **state)
 	vlapic_accept(&apic, 0x31);
 	apic.eoi_offered = true;
 	used = false;
-	assert_true(vlapic_unaccept(&apic, 0x31));
-	assert_false(vlapic_unaccept(&apic, 0x32));
+	vlapic_unaccept(&apic, 0x31);
 	assert_false(apic.eoi_offered);
 	assert_int_equal(vlapic_pending(&apic), 0x31);
 	vlapic_accept(&apic, 0x31);

@@ -20,7 +20,8 @@ static bool send_to(struct vcpu *v, const struct apic_msg *msg)
 		return true;
 	case APIC_INIT:
 		/* What came before and has not been looked at is lost by it; what comes after is not. */
-		__atomic_fetch_and(&v->requests, ~(u32)(REQ_NMI | REQ_SIPI | REQ_UNHALT),
+		__atomic_fetch_and(&v->requests,
+				   ~(u32)(REQ_NMI | REQ_SIPI | REQ_UNHALT | REQ_EXTINT),
 				   __ATOMIC_ACQ_REL);
 		vcpu_notify(v, REQ_INIT);
 		return true;
@@ -38,6 +39,8 @@ bool apic_bus_send_to(struct vcpu *v, const struct apic_msg *msg)
 	if (!v->lapic.hw_enabled)
 		return false;
 	if (unlikely(msg->mode == APIC_EXTINT)) {
+		if (!v->vm->machine.pic)
+			return false;
 		vcpu_notify(v, REQ_EXTINT);
 		return true;
 	}

@@ -117,7 +117,8 @@ static bool take_interrupt(struct vcpu *v, struct event *out)
 {
 	int vector = vlapic_pending(&v->lapic);
 
-	if (unlikely(extint_waits(v))) {
+	v->extint_taken = extint_waits(v);
+	if (unlikely(v->extint_taken)) {
 		vector = extint_take(v);
 	} else if (vector >= 0) {
 		vlapic_accept(&v->lapic, (u8)vector);

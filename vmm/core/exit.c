@@ -140,9 +140,10 @@ void exit_keep_vectoring(struct vcpu *v, const struct vm_exit *e)
 {
 	if (v->reinject_deferred && v->reinject.type == EVENT_NMI)
 		v->nmi_pending = true;
-	else if (v->reinject_deferred && v->reinject.type == EVENT_EXT_INTR &&
-		 !vlapic_unaccept(&v->lapic, v->reinject.vector))
+	else if (v->reinject_deferred && v->reinject.type == EVENT_EXT_INTR && v->extint_taken)
 		v->extint_kept = v->reinject.vector; /* the PIC has given it, and will not again */
+	else if (v->reinject_deferred && v->reinject.type == EVENT_EXT_INTR)
+		vlapic_unaccept(&v->lapic, v->reinject.vector);
 	v->reinject = e->vectoring;
 	v->reinject_deferred = false;
 	vcpu_request(v, REQ_EVENT);

@@ -37,6 +37,11 @@ void extint_pin(void *ctx, unused unsigned pin, bool level)
 
 	__atomic_store_n(&vm->pic_int, level, __ATOMIC_RELEASE);
 	vioapic_set_pin(&vm->ioapic, 0, level);
-	if (level)
+	if (!level)
+		return;
+	/* Where there is one vcpu its devices act on its CPU, in root mode. */
+	if (vm->cpus == 1)
+		vcpu_request(&vm->vcpu[0], REQ_PIC);
+	else
 		vcpu_notify(&vm->vcpu[0], REQ_PIC);
 }

@@ -79,7 +79,7 @@ static void rouse(struct vcpu *v)
 }
 
 /*
- * Only another vcpu can wake this one, or a pin of the I/O APIC that sends NMIs. When that is so of all of them, nobody will:
+ * Only another vcpu can wake this one, or an NMI by a pin of the I/O APIC or by LINT0. When that is so of all of them, nobody will:
  * it is how a kernel says "halt", and it ends the VM. True: it goes on waiting.
  */
 static bool never_wakes(struct vcpu *v)
@@ -87,7 +87,8 @@ static bool never_wakes(struct vcpu *v)
 	struct vm *vm = v->vm;
 
 	__atomic_store_n(&v->never_wakes, true, __ATOMIC_SEQ_CST);
-	if (!all_wait(vm) || vioapic_sends_nmi(&vm->ioapic))
+	if (!all_wait(vm) || vioapic_sends_nmi(&vm->ioapic) ||
+	    (vm->machine.pic && vlapic_lint0_is_nmi(&vm->vcpu[0].lapic)))
 		return true;
 	log_info("guest %s halted with interrupts off: nothing can wake it, so it is stopped",
 		 vm->name);
@@ -130,7 +131,7 @@ static void serve_others(struct vcpu *v, u32 req)
 		vlapic_collect(&v->lapic);
 	if (req & REQ_UNHALT)
 		v->unhalted = true;
-	if (req & REQ_EXTINT)
+	if (req & REQ_EXTINT && !v->wait_sipi)
 		v->extint_sent = true;
 	if (req & REQ_PIC)
 		vlapic_lint0_rise(&v->lapic);
@@ -198,6 +199,7 @@ enum run_end vcpu_run(struct vcpu *v)
 	struct vm_exit e;
 	u64 deadline;
 
+	v->timer_started = TIMER_UNKNOWN; /* it may have waited since */
 	for (;;) {
 		if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE))) {
 			int end = serve_requests(v);

@@ -299,7 +299,9 @@ enum next exit_task_switch(struct vcpu *v, struct vm_exit *e)
 		return NEXT_RESUME;
 	eip = (u32)vcpu_reg(v, VREG_RIP) + (e->task.insn ? e->insn_len : 0);
 	switch_task(&t, eip);
-	v->reinject.type = EVENT_NONE;
-	v->reinject_deferred = false;
+	if (e->task.source == TASK_GATE) {
+		v->reinject.type = EVENT_NONE;
+		v->reinject_deferred = false;
+	}
 	return NEXT_RESUME;
 }

@@ -149,6 +149,9 @@ static void catch_up(struct vhpet *h)
 	u64 now = clock_now(h->clock), count = counter(h, now);
 	unsigned i;
 
+	/* Another CPU's clock may be a little behind that of the last one that looked. */
+	if ((s64)(count - h->seen) < 0)
+		return;
 	for (i = 0; i < VHPET_TIMERS; i++)
 		advance(h, i, count - h->seen, now);
 	h->seen = count;
@@ -223,9 +226,14 @@ static u64 merge(u64 old, u64 value, u64 mask)
 
 static void config_write(struct vhpet *h, u8 value)
 {
-	bool turned = (value ^ h->config) & ENABLE;
+	bool turned = (value ^ h->config) & ENABLE, was_legacy = vhpet_legacy(h);
 
 	h->config = value & (ENABLE | LEGACY);
+	/* The lines are taken over from the PIT and the RTC as these have left them. */
+	if (vhpet_legacy(h) && !was_legacy) {
+		pin_set(h, BIT(VHPET_PIN_PIT), false);
+		pin_set(h, BIT(VHPET_PIN_RTC), false);
+	}
 	if (turned)
 		counter_set(h, h->seen); /* goes on, or stands, from here */
 }

@@ -293,9 +293,11 @@ static u64 next_edge(const struct vpit_counter *c, u64 now)
 	return edge;
 }
 
-static u64 cycles_now(const struct vpit *p)
+/* Another CPU's clock may be a little behind that of the last one that looked. */
+static u64 cycles_now(struct vpit *p)
 {
-	return clock_mul_div(clock_now(p->clock), VPIT_HZ, p->clock->hz);
+	p->now = MAX(p->now, clock_mul_div(clock_now(p->clock), VPIT_HZ, p->clock->hz));
+	return p->now;
 }
 
 /* The first tick at which so many cycles are complete. */

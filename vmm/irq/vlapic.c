@@ -63,15 +63,12 @@ void vlapic_accept(struct vlapic *l, u8 vector)
 	l->pending_hint = l->irr_words != 0;
 }
 
-bool vlapic_unaccept(struct vlapic *l, u8 vector)
+void vlapic_unaccept(struct vlapic *l, u8 vector)
 {
 	vlapic_settle_eoi(l);
-	if (!(l->isr[vector / 32] & 1U << (vector % 32)))
-		return false;
 	vector_clear(l->isr, &l->isr_words, vector);
 	vector_set(l->irr, &l->irr_words, vector);
 	l->pending_hint = true;
-	return true;
 }
 
 /* The processor priority fell, or IRR grew: is there something to deliver now? */
@@ -256,6 +253,13 @@ void vlapic_lint0_rise(struct vlapic *l)
 		vlapic_lvt_raise(l, VLAPIC_LVT_LINT0);
 	else if (field_get(LVT_MODE, lvt) == APIC_NMI)
 		l->ops->nmi(l->ctx);
+}
+
+bool vlapic_lint0_is_nmi(const struct vlapic *l)
+{
+	u32 lvt = l->lvt[VLAPIC_LVT_LINT0];
+
+	return l->hw_enabled && !(lvt & LVT_MASKED) && field_get(LVT_MODE, lvt) == APIC_NMI;
 }
 
 void vlapic_virtual_wire(struct vlapic *l)

@@ -119,6 +119,16 @@ static void update(struct vpic *pic)
 	irq_line_set(&pic->out, level);
 }
 
+/* INT falls at the acknowledge and rises for what else is pending: there are inputs behind it that see edges only. */
+static void acknowledged(struct vpic *pic)
+{
+	if (pic->int_level) {
+		pic->int_level = false;
+		irq_line_set(&pic->out, false);
+	}
+	update(pic);
+}
+
 /* Puts the pending interrupt in service; returns its pin or NONE. */
 static int accept(struct vpic_chip *c)
 {
@@ -143,7 +153,7 @@ int vpic_ack(struct vpic *pic)
 		c = &pic->chip[SLAVE];
 		pin = accept(c);
 	}
-	update(pic);
+	acknowledged(pic);
 	return c->vector | (pin == NONE ? SPURIOUS_IR : pin);
 }
 
@@ -270,7 +280,7 @@ static u8 poll(struct vpic_chip *c)
 	int pin = accept(c);
 
 	c->poll = false;
-	update(c->pic);
+	acknowledged(c->pic);
 	return pin == NONE ? 0 : (u8)(POLL_INTERRUPT | pin);
 }
 

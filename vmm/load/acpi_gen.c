@@ -288,7 +288,7 @@ static void fadt_fill(struct acpi_fadt *f, const struct machine *m, gpa_t facs, 
 static u64 madt_size(const struct machine *m)
 {
 	return offsetof(struct acpi_madt, lapic) + m->cpus * sizeof(struct madt_lapic) +
-	       (m->pit ? sizeof(struct madt_override) : 0);
+	       (machine_has_irq0(m) ? sizeof(struct madt_override) : 0);
 }
 
 /*
@@ -309,7 +309,7 @@ static void madt_fill(struct acpi_madt *t, const struct machine *m)
 	for (unsigned i = 0; i < m->cpus; i++)
 		t->lapic[i] = (struct madt_lapic){0, sizeof(t->lapic[i]), (u8)i, (u8)i,
 						  MADT_LAPIC_ENABLED};
-	if (m->pit)
+	if (machine_has_irq0(m))
 		memcpy(&t->lapic[m->cpus], &pit, sizeof(pit));
 	header_finish(&t->h, "APIC", 5, madt_size(m));
 }

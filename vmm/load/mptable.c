@@ -158,7 +158,7 @@ static void write_isa_interrupts(struct writer *w, const struct machine *m)
 				   (u8)m->ioapic_id,
 				   (u8)(pit ? MACHINE_PIT_PIN : irq)};
 
-		if (irq == IRQ_CASCADE || (pit && !m->pit))
+		if (irq == IRQ_CASCADE || (pit && !machine_has_irq0(m)))
 			continue;
 		write_entry(w, &e, sizeof(e));
 	}

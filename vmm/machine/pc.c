@@ -114,7 +114,7 @@ static void muted_by_hpet(void *ctx, unsigned irq, bool level)
 {
 	struct vm *vm = ctx;
 
-	if (!vm->machine.hpet || !vhpet_legacy(&vm->hpet) || !level)
+	if (!vm->machine.hpet || !vhpet_legacy(&vm->hpet))
 		isa_irq_set(vm, irq, level);
 }
 

@@ -60,6 +60,12 @@ struct machine {
 	bool pci, hpet;
 };
 
+/* The PIT's, and in legacy mode the HPET's. */
+static inline bool machine_has_irq0(const struct machine *m)
+{
+	return m->pit || m->hpet;
+}
+
 /* The PC with all that it can have. -HV_EINVAL: cpus or mem_size out of range, or mem_size not
  * a multiple of 4 KiB. `name` is kept, not copied. */
 int machine_describe(struct machine *m, const char *name, unsigned cpus, u64 mem_size) must_check;

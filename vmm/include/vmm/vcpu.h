@@ -88,7 +88,8 @@ struct vcpu {
 	struct event reinject;  /* delivery was interrupted by the exit */
 	bool reinject_deferred; /* an exception went first: wait for a window */
 	bool nmi_pending;
-	bool extint_sent; /* REQ_EXTINT has been seen, and the PIC not asked yet */
+	bool extint_taken; /* the last external interrupt that was injected is a PIC's */
+	bool extint_sent;  /* REQ_EXTINT has been seen, and the PIC not asked yet */
 	s16 extint_kept; /* a vector that the PIC gave, and whose delivery did not come about; -1: none */
 	struct vlapic lapic;
 	u64 xcr0;
@@ -101,6 +102,7 @@ struct vcpu {
 	bool io_breakpoints; /* CR4.DE: breakpoints on ports are possible */
 	struct vmtrr mtrr;
 	u64 timer_armed; /* what the host timer was last set to for this vcpu */
+	u64 timer_started; /* a back end's own timer: what for, or TIMER_UNKNOWN: it is to be started anew */
 	struct clock
 		clock; /* its timers, and as yet those of its VM's devices; runs where the vcpu runs */
 	struct sched_task task;

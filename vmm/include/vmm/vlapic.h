@@ -110,6 +110,7 @@ void vlapic_cr8_set(struct vlapic *l, u64 value);
 bool vlapic_takes_extint(const struct vlapic *l);
 /* The pin rises: what the entry makes of it, if that is an interrupt of its own or an NMI. */
 void vlapic_lint0_rise(struct vlapic *l);
+bool vlapic_lint0_is_nmi(const struct vlapic *l);
 /* As a PC's firmware leaves it: MultiProcessor specification "Virtual Wire Mode". */
 void vlapic_virtual_wire(struct vlapic *l);
 
@@ -123,8 +124,8 @@ bool vlapic_post(struct vlapic *l, u8 vector, bool level);
 void vlapic_collect(struct vlapic *l);
 /* It is being delivered: IRR -> ISR. */
 void vlapic_accept(struct vlapic *l, u8 vector);
-/* Its delivery did not come about, and something else goes first: ISR -> IRR. False: it was not this APIC's. */
-bool vlapic_unaccept(struct vlapic *l, u8 vector) must_check;
+/* Its delivery did not come about, and something else goes first: ISR -> IRR. */
+void vlapic_unaccept(struct vlapic *l, u8 vector);
 
 /* Would an EOI now do nothing but clear ISR: one interrupt is in service, an edge, and none waits? */
 bool vlapic_eoi_is_plain(const struct vlapic *l);

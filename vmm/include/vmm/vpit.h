@@ -51,6 +51,7 @@ struct vpit {
 	struct vpit_counter counter[VPIT_COUNTERS];
 	u8 port61;          /* bits 3-0 */
 	struct timer timer; /* queued only while IRQ 0 is to come */
+	u64 now;            /* cycles, as looked at last */
 	u64 earliest;       /* clock tick before which there is no periodic interrupt */
 	struct clock *clock;
 	struct irq_line irq;
