@@ -26,7 +26,7 @@ static void on_irq(unused void *ctx, unsigned pin, bool level)
 	/* Told again only of the two that it takes over. */
 	INVARIANT(level != (lines >> pin & 1) ||
 		  (!level && (pin == VHPET_PIN_PIT || pin == VHPET_PIN_RTC)));
-	lines ^= (u32)BIT(pin);
+	lines = level ? lines | (u32)BIT(pin) : lines & ~(u32)BIT(pin);
 }
 
 static u64 rd(u64 offset, unsigned size)
