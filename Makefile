@@ -83,8 +83,8 @@ endif
 
 ISO_SAY ?= $(if $(findstring s,$(firstword -$(MAKEFLAGS))),,--say)
 iso: $(BUILD)/havoc.iso ## build build/havoc.iso: boots by BIOS and UEFI, from CD and USB stick
-	@[ -z '$(ISO_SAY)' ] || du -b '$<' | awk -v guest=$(call quote,$(or $(KERNEL),$(GUEST_NAMES))) \
-		'{ printf "havoc: %s, %.1f MB, guest %s\n", $$2, $$1 / 1e6, guest }'
+	@[ -z '$(ISO_SAY)' ] || du -b '$<' | awk -v guest=$(call quote,$(if $(CONF),guests by $(CONF),guest $(or $(KERNEL),$(GUEST_NAMES)))) \
+		'{ printf "havoc: %s, %.1f MB, %s\n", $$2, $$1 / 1e6, guest }'
 
 RUN = tools/run --backend '$(BACKEND)' --firmware '$(FIRMWARE)' --cpus '$(CPUS)' --mem '$(MEM)' --iso '$(BUILD)/havoc.iso'
 

@@ -94,9 +94,18 @@ $(call fault,IMAGE=$(NO_IMAGE): there is no such image; there are: $(strip $(GUE
 	$(GUEST)/%/.inputs,%,$(wildcard $(GUEST)/*/.inputs)))) (and to make one of your own: make guest help))
 endif
 endif
-ifneq ($(filter iso run try usb,$(GOALS)),)
+ifneq ($(filter iso run usb,$(GOALS)),)
 ifneq ($(words $(GUEST_NAMES)),1)
-$(call fault,IMAGE=$(IMAGE): Havoc runs one guest today$(comma) and an ISO holds one: name one)
+$(call fault,IMAGE=$(IMAGE): one guest goes into the image: name one; several are described in a text file: CONF=my.conf (docs/config.md))
+endif
+endif
+ifneq ($(filter try,$(GOALS)),)
+NO_TRY := $(firstword $(foreach v,CONF KERNEL INITRD,$(if $($(v)),$(v))))
+ifneq ($(NO_TRY),)
+$(call fault,$(NO_TRY)=$($(NO_TRY)): make try boots a guest that make guest has made$(comma) without Havoc: name it by IMAGE=NAME)
+endif
+ifneq ($(words $(GUEST_NAMES)),1)
+$(call fault,IMAGE=$(IMAGE): make try boots one guest: name one)
 endif
 endif
 

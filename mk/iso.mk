@@ -18,6 +18,16 @@ own-file = $(shell for f in $(if $(filter /%,$(firstword $(1))),,$(call quote,$(
 	[ -f "$$f" ] && [ -r "$$f" ] && [ -s "$$f" ] && realpath -- "$$f" && break; done)
 
 ifneq ($(filter iso run usb,$(MAKECMDGOALS)),)
+ifneq ($(CONF),)
+CONF_OTHER := $(firstword $(foreach v,$(filter-out GUEST_NAME,$(GUEST_WAYS)) IMAGE,$(if $(filter command,$(firstword $(origin $(v)))),$(v))))
+ifneq ($(CONF_OTHER),)
+$(call fault,CONF=$(CONF): it says which guests there are; leave out $(CONF_OTHER)$(comma) or name the guest in the file)
+endif
+CONF_FILE := $(call own-file,$(CONF))
+ifeq ($(CONF_FILE),)
+$(call fault,CONF=$(CONF): there is no such file$(comma) or it is empty$(comma) or may not be read)
+endif
+endif
 ifeq ($(KERNEL),)
 ifneq ($(INITRD)$(filter command,$(firstword $(origin CMDLINE))),)
 $(call fault,$(if $(INITRD),INITRD,CMDLINE) goes with KERNEL=FILE; guests that are made here have LINUX_INITRAMFS_IMAGE and LINUX_CMDLINE)
@@ -76,14 +86,17 @@ $(BUILD)/havoc.iso: $(BUILD)/havoc.elf $(GUEST_OUT)/options $(BUILD)/iso.flags t
 
 else
 
-# Images that it names are built first; what it says is then checked, and gathered.
-CONF_IMAGES := $(filter $(GUEST_IMAGES),$(shell sed -n 's/^[ \t]*image[ \t]*=[ \t]*//p' '$(CONF)'))
+# Images that it names, of the catalogue and of the user's own, are made first; what it says is then checked, and gathered. It may
+# have any path: it is no prerequisite.
+OWN_IMAGES  := $(patsubst $(GUEST)/%/.inputs,%,$(wildcard $(GUEST)/*/.inputs))
+CONF_IMAGES := $(sort $(filter $(GUEST_IMAGES) $(OWN_IMAGES),$(if $(CONF_FILE),$(shell sed -n 's/^[ \t]*image[ \t]*=[ \t]*//p' \
+	$(call quote,$(CONF_FILE))))))
 
-$(BUILD)/havoc.iso: $(BUILD)/havoc-bare.elf $(CONFIG_TOOL) $(CONF) $(BUILD)/iso.flags tools/mkiso \
-		$(CONF_IMAGES:%=guest-%) | $(BUILD)/setup-iso.ok
-	$(Q)$(CONFIG_TOOL) --guests '$(BUILD)/guest' '$(CONF)'
+$(BUILD)/havoc.iso: $(BUILD)/havoc-bare.elf $(CONFIG_TOOL) $(BUILD)/iso.flags tools/mkiso \
+		$(CONF_IMAGES:%=$(GUEST)/%/manifest.json) FORCE | $(BUILD)/setup-iso.ok
+	$(Q)$(CONFIG_TOOL) --guests '$(BUILD)/guest' $(call quote,$(CONF_FILE))
 	$(call say,ISO,$@)
-	$(Q)$(CONFIG_TOOL) --modules --guests '$(BUILD)/guest' '$(CONF)' >$(BUILD)/iso.modules
+	$(Q)$(CONFIG_TOOL) --modules --guests '$(BUILD)/guest' $(call quote,$(CONF_FILE)) >$(BUILD)/iso.modules
 	$(Q)tools/mkiso -o $@ --elf $< --cmdline "$$ISO_OPTIONS" --modules $(BUILD)/iso.modules
 
 endif

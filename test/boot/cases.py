@@ -370,7 +370,7 @@ CASES = [
     guests("svm-mistakes", qemu(cpus=2), "[vm a]\nimage = tiny\nmemroy = 64M\n[vm b]\nimage = none\n[vm c]\nimage = tiny\n"
            "affinity = 7\n[vm d]\nimage = tiny\ndedicated = on\naffinity = 1\nmemory = 64M\n[vm e]\nimage = tiny\n",
            (Expect(r"^havoc: havoc.conf:3: the key memroy is not known in \[vm\]: did you mean memory\?"),
-            Expect(r"^havoc: havoc.conf:4: the kernel none/bzImage of guest b is missing"),
+            Expect(r"^havoc: havoc.conf:4: the image none of guest b is missing"),
             Expect(r"^havoc: havoc.conf:6: guest c is to run on CPU 7, and the machine has 2"),
             Expect(r"^havoc: guest a is not started"), Expect(r"^\[d\] hello"), Expect(r"^\[e\] hello"))),
     guests("svm-all-mistakes", MAX, "[vm a]\nimage = none\n", (Expect(r"^havoc: no guest can be started"),),

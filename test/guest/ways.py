@@ -192,6 +192,7 @@ def list_in(w):
     names = [line.split(None, 9)[-1] for line in text.splitlines()]
     check(len(names) == len(found) and any(line.startswith("brw-r-----") and "253," in line for line in text.splitlines()),
           "cpio reads it otherwise:\n" + text)
+    w.make("IMAGE=my")  # what @NAME@ and ${NAME} stood for is remembered
     w.boot("my", "^from a list, on havoc$")
 
 

@@ -169,6 +169,8 @@ static void mistakes(void **state)
 	     "1: guest a has nothing to run: write image = NAME or kernel = FILE");
 	says("[vm a]\nimage = x\nkernel = y\n",
 	     "1: guest a has both an image and a kernel or initrd");
+	says("[vm a]\nimage = missing\n",
+	     "1: the image missing of guest a is missing: make it (make guest)");
 	says("[vm a]\nkernel = missing/bzImage\n",
 	     "1: the kernel missing/bzImage of guest a is missing");
 	says("[vm a]\nkernel = k\ninitrd = missing\n", "the initrd missing of guest a is missing");

@@ -56,6 +56,8 @@ class Guest:
             raise Fault(f"IMAGE={self.name}: there is no such image; there are: {' '.join(catalogue.names() + made)} "
                         "(and to make one of your own: make guest help)") from e
         new = {k: v for k, v in self.inputs.values.items() if k != "IMAGE"}
+        # What @NAME@ stood for is kept, too; the environment has what is given for it now.
+        old = {k: v for k, v in old.items() if k in variables.VARIABLES or k not in os.environ}
         return variables.Inputs({**old, **new}, self.inputs.bases)
 
     # ---- The root -----------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ import os
 import re
 import shlex
 
-from guestlib.common import Fault
+from guestlib import template
+from guestlib.common import Fault, read_text
 
 # name -> (what it means, the default as text)
 VARIABLES = {
@@ -117,7 +118,16 @@ class Inputs:
             if name in kept:
                 kept[name] = " ".join(shlex.quote(path) for path in self.paths(name)) if name == "LINUX_CONFIG_IN" else self.oci_path() \
                     if name == "OCI" else self.path(name)
-        return kept
+        return {**self.template_values(), **kept}
+
+    def template_values(self):
+        """What @NAME@ and ${NAME} stood for in the user's own templates."""
+        found = set()
+        for path in self.paths("LINUX_CONFIG_IN") + ([self.path("LINUX_INITRAMFS_IN")] if self.get("LINUX_INITRAMFS_IN") else []):
+            text = read_text(path)
+            found |= template.names(text) | set(re.findall(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", text))
+        values = {name: self.values.get(name, os.environ.get(name)) for name in found if name not in VARIABLES}
+        return {name: value for name, value in values.items() if value is not None}
 
     def oci_end(self):
         """How much of OCI is the path: it may end in :TAG, or :NAME:TAG."""

@@ -253,7 +253,7 @@ static const struct key keys[] = {
 	 set_choice, HOST(on_error), 0, ends, HOST(on_error_set)},
 	{{"host", "input", "a guest's name", "the first guest", "Who is given what is typed."},
 	 set_text, HOST(input), CONF_NAME_MAX, NULL, 0},
-	{{"vm", "image", "a folder of `guest/images`", "", "The guest's kernel, initrd and command line are those of this image."},
+	{{"vm", "image", "a folder of `guest/images`, or the name of a guest of your own", "", "The guest's kernel, initrd and command line are those of this image."},
 	 set_text, VM_TEXT(image), NULL, 0},
 	{{"vm", "kernel", "a file, relative to this one", "", "A Linux bzImage, or an ELF file with a PVH or Multiboot entry (docs/guests.md). One of `image` and `kernel` is needed."},
 	 set_text, VM_TEXT(kernel), NULL, 0},

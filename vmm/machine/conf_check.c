@@ -62,6 +62,11 @@ static void check_images(struct conf *c, struct conf_vm *v, const struct conf_ma
 	if (!m->has_image)
 		return;
 	conf_kernel_name(v, name);
+	if (v->image[0] && !m->has_image(m->ctx, name)) {
+		mistake("the image %s of guest %s is missing: make it (make guest), or write its right name",
+			v->image, v->name);
+		return;
+	}
 	if (!m->has_image(m->ctx, name))
 		mistake("the kernel %s of guest %s is missing: give it, or write its right name",
 			name, v->name);
