@@ -5,6 +5,7 @@ Every file there is written only if it changed, so that what depends on it is ma
 """
 import json
 import os
+import shlex
 import stat
 
 from guestlib import catalogue, cpio, image, inputs as variables, kconfig, kernel, listfile, oci, program, source
@@ -241,6 +242,8 @@ class Guest:
             return f"{bytes_there / 1e6:.2f} MB" if bytes_there >= 100000 else f"{bytes_there / 1e3:.1f} KB"
         inside = self.inputs.get("LINUX_EMBED") == "1"
         root = "initramfs inside" if inside else f"initramfs.cpio.gz {size('initramfs.cpio.gz')}"
-        return f"havoc: {os.path.relpath(self.out)}: bzImage {size('bzImage')}, {root}; to try it: make try IMAGE={self.name}"
+        folder = os.path.relpath(os.path.dirname(self.build))
+        build = "" if folder == "build" else " BUILD=" + shlex.quote(folder)
+        return f"havoc: {os.path.relpath(self.out)}: bzImage {size('bzImage')}, {root}; to try it: make try IMAGE={self.name}{build}"
 
 
