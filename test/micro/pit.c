@@ -6,8 +6,6 @@
  */
 #include "micro.h"
 
-#define HZ 1193182
-
 static volatile unsigned ticks;
 
 static void tick(struct frame *f)
@@ -33,36 +31,37 @@ static unsigned count_get(unsigned counter)
 	return low | (unsigned)inb((u16)(0x40 + counter)) << 8;
 }
 
-/* As kernels do it: the gate goes up, and the output after so many cycles. In TSC ticks. */
-static u64 calibrate(unsigned count)
+/* As kernels do it: the gate goes up, and the output after so many cycles. In the PM timer's, three to one of the PIT's. */
+static u32 calibrate(unsigned count)
 {
-	u64 start;
+	u64 begin = rdtsc();
+	u32 start;
 
 	outb(0x61, (u8)((inb(0x61) & ~0x03)));
 	count_set(2, 0x00, count);
 	check(!(inb(0x61) & 0x20), "the output of counter 2 is high before it has counted");
+	start = inl(PM_TIMER);
 	outb(0x61, (u8)((inb(0x61) & ~0x02) | 0x01));
-	start = rdtsc();
 	while (!(inb(0x61) & 0x20))
-		check(rdtsc() - start < 100 * tsc_hz(), "counter 2 does not end");
-	return rdtsc() - start;
+		check(rdtsc() - begin < 100 * tsc_hz(), "counter 2 does not end");
+	return inl(PM_TIMER) - start;
 }
 
 /* Never early; late it may be on a busy machine, but not every time. */
 static void rate(void)
 {
-	u64 wanted = tsc_hz() * 30000 / HZ, best = ~0ULL;
+	u32 wanted = 3 * 30000, best = ~0U;
 
-	for (unsigned i = 0; i < 5; i++) {
-		u64 took = calibrate(30000);
+	for (unsigned i = 0; i < 20 && best > wanted + wanted / 4; i++) {
+		u32 took = calibrate(30000);
 
-		check(took > wanted - wanted / 50, "counter 2 took %llu ticks, not %llu",
-		      (unsigned long long)took, (unsigned long long)wanted);
+		check(took >= wanted - 3, "counter 2 took %u cycles of the PM timer, not %u", took,
+		      wanted);
 		if (took < best)
 			best = took;
 	}
-	check(best < wanted + wanted / 4, "counter 2 took %llu ticks at best, not %llu",
-	      (unsigned long long)best, (unsigned long long)wanted);
+	check(best < wanted + wanted / 4,
+	      "counter 2 took %u cycles of the PM timer at best, not %u", best, wanted);
 }
 
 static void interrupts(void)
