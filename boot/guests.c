@@ -44,32 +44,35 @@ void guests_choose(struct boot *b)
 		       mib(host_mem_free_bytes()));
 }
 
-static void guest_gone(struct vm *vm)
+void guest_free(void *boot, unsigned number, struct vm *vm)
 {
+	mux_set_vm(&((struct boot *)boot)->mux, number, NULL);
 	host_mem_free(host_pa(vm), vm_size(vm->cpus));
 }
 
-/* Makes it; it is started later. */
-static int guest_create(struct boot *b, const struct vm_params *p, struct load_error *why)
+/* Makes guest `number`; it is started later. */
+static int guest_create(struct boot *b, unsigned number, struct vm_params *p,
+			struct load_error *why)
 {
 	u64 before = host_mem_free_bytes();
 	struct vm *vm;
 	hpa_t pa;
-	int ret = host_mem_alloc(vm_size(p->cpus), PAGE_SIZE, &pa);
+	int ret;
 
-	if (ret) {
-		fmt_s(why->text, sizeof(why->text),
-		      "there is too little memory for it: add memory");
+	fmt_s(why->text, sizeof(why->text), "there is too little memory for it: add memory");
+	ret = mux_attach(&b->mux, number, p->name, &p->console);
+	if (!ret)
+		ret = host_mem_alloc(vm_size(p->cpus), PAGE_SIZE, &pa);
+	if (ret)
 		return ret;
-	}
 	vm = host_va(pa);
 	ret = vm_create(vm, p, why);
 	if (ret) {
-		guest_gone(vm);
+		host_mem_free(pa, vm_size(p->cpus));
 		return ret;
 	}
-	if (!b->hv.console_vm)
-		b->hv.console_vm = vm;
+	mux_set_vm(&b->mux, number, vm);
+	b->guest[number - 1].vm = vm;
 	log_debug("guest %s takes %llu KiB beside its memory and its page tables", p->name,
 		  (unsigned long long)(before - host_mem_free_bytes() - vm->gmem.size -
 				       vm->npt.pages * PAGE_SIZE) >>
@@ -91,13 +94,13 @@ static struct vm_params guest_params(struct boot *b, const char *name, u64 mem)
 		.on_reboot = CONF_RESTART,
 		.on_crash = CONF_HOLD,
 		.devices = pc_devices,
+		.destroyed = monitor_vm_gone,
 	};
 }
 
-static void lone_guest_create(struct boot *b)
+static int lone_guest_make(struct boot *b, struct load_error *why)
 {
 	struct vm_params p = guest_params(b, "guest", b->config.mem);
-	struct load_error why = {{0}};
 
 	p.lone = true;
 	p.image = b->image;
@@ -108,8 +111,18 @@ static void lone_guest_create(struct boot *b)
 	p.hypercall_compat = b->config.hypercall_compat;
 	p.left_out = MACHINE_USUAL | b->config.machine;
 	p.exit_port = b->config.exit_port;
-	if (guest_create(b, &p, &why))
+	return guest_create(b, 1, &p, why);
+}
+
+static void lone_guest_create(struct boot *b)
+{
+	struct load_error why = {{0}};
+
+	b->guests = 1;
+	b->guest[0].name = "guest";
+	if (lone_guest_make(b, &why))
 		refuse("%s", why.text);
+	mux_begin(&b->mux, 1, false);
 }
 
 /* ---- havoc.conf ------------------------------------------------------------------------------------------------- */
@@ -147,10 +160,11 @@ static void conf_read(struct boot *b, const struct boot_module *m)
 		b->config.on_idle = b->conf->on_idle;
 }
 
-static bool conf_guest_create(struct boot *b, struct conf_vm *v)
+static int conf_guest_make(struct boot *b, unsigned number, struct load_error *why)
 {
+	struct conf_vm *v = &b->conf->vm[number - 1];
 	struct vm_params p = guest_params(b, v->name, v->memory);
-	struct load_error why = {{0}};
+	int ret;
 
 	p.hypercall_console = v->hypercalls == CONF_HYPERCALLS_CONSOLE;
 	p.hypercall_compat = v->hypercalls == CONF_HYPERCALLS_COMPAT;
@@ -163,12 +177,39 @@ static bool conf_guest_create(struct boot *b, struct conf_vm *v)
 	p.on_reboot = v->on_reboot;
 	p.on_crash = v->on_crash;
 	p.watchdog = v->watchdog;
-	p.destroyed = guest_gone;
-	if (guest_images(&p.image, v, &b->info, host_va, &why) || guest_create(b, &p, &why)) {
-		log_err("guest %s cannot be started: %s", v->name, why.text);
-		return false;
-	}
-	return true;
+	ret = guest_images(&p.image, v, &b->info, host_va, why);
+	return ret ? ret : guest_create(b, number, &p, why);
+}
+
+int guest_make(void *boot, unsigned number, struct load_error *why)
+{
+	struct boot *b = boot;
+
+	return b->conf ? conf_guest_make(b, number, why) : lone_guest_make(b, why);
+}
+
+static bool conf_guest_create(struct boot *b, unsigned number)
+{
+	struct load_error why = {{0}};
+
+	if (!conf_guest_make(b, number, &why))
+		return true;
+	log_err("guest %s cannot be started: %s", b->conf->vm[number - 1].name, why.text);
+	return false;
+}
+
+/* Several guests share the terminal line by line, until the user chooses one. */
+static void conf_view(struct boot *b, unsigned made)
+{
+	unsigned chosen = 0;
+
+	for (unsigned i = b->guests; i-- > 0;)
+		if (b->guest[i].vm)
+			chosen = i + 1;
+	for (unsigned i = 0; i < b->guests; i++)
+		if (b->guest[i].vm && !strcmp(b->guest[i].name, b->conf->input))
+			chosen = i + 1;
+	mux_begin(&b->mux, chosen, made != 1);
 }
 
 /* Every guest that can be made; the mistakes of one are not the others'. */
@@ -184,22 +225,78 @@ static void conf_guests_create(struct boot *b)
 	for (unsigned i = 0; i < c->vms; i++) {
 		struct conf_vm *v = &c->vm[i];
 
+		b->guest[i].name = v->name;
+		b->guest[i].broken = v->broken;
 		if (v->broken)
 			log_warn("guest %s is not started: its part of havoc.conf has a mistake",
 				 v->name);
 		else if (!v->autostart)
 			log_info("guest %s is not started: its autostart is off", v->name);
 		else
-			made += conf_guest_create(b, v);
+			made += conf_guest_create(b, i + 1);
 	}
-	if (!made)
+	b->guests = c->vms;
+	if (!made && b->config.on_idle != END_MONITOR)
 		refuse("no guest can be started: havoc.conf has no section [vm NAME] without a mistake");
-	b->hv.many = made > 1;
-	for (unsigned i = 0; i < HV_VMS_MAX; i++) {
-		if (b->hv.vm[i] && !strcmp(b->hv.vm[i]->name, c->input))
-			b->hv.console_vm = b->hv.vm[i];
-	}
+	conf_view(b, made);
 }
+
+/* ---- By the monitor --------------------------------------------------------------------------------------------- */
+
+static void define_mistake(void *ctx, unused unsigned line, const char *sentence)
+{
+	report_error(ctx, "%s", sentence);
+}
+
+/* As a section of havoc.conf, and by its parser. */
+static int define(struct boot *b, struct conf *c, const char *text, struct report *r)
+{
+	const struct conf_report report = {.mistake = define_mistake, .ctx = r};
+	const struct conf_machine machine = {
+		.memory = host_mem_free_bytes(), .has_image = conf_has_image, .ctx = b};
+
+	conf_parse(c, text, strlen(text), &report);
+	if (!c->mistakes)
+		conf_check(c, &machine, &report);
+	if (!c->mistakes && c->vm[0].dedicated)
+		report_error(
+			r,
+			"dedicated=on is for guests of havoc.conf: CPUs are set aside before any guest runs");
+	if (c->mistakes || c->vm[0].dedicated)
+		return -HV_EINVAL;
+	b->conf->vm[b->guests] = c->vm[0];
+	b->guest[b->guests] = (struct monitor_guest){.name = b->conf->vm[b->guests].name};
+	b->guests++;
+	monitor_set_guests(b->monitor, b->guests);
+	return (int)b->guests;
+}
+
+int guest_define(void *boot, const char *name, const char *text, struct report *r)
+{
+	struct boot *b = boot;
+	char section[CONF_CMDLINE_MAX];
+	hpa_t pa;
+	int ret;
+
+	if (!b->conf || b->guests == CONF_VMS_MAX) {
+		report_error(
+			r,
+			b->conf ?
+				"there are as many guests as there can be" :
+				"this machine was started without a havoc.conf, so no images are loaded");
+		return -HV_ENOSPC;
+	}
+	if (host_mem_alloc(ALIGN_UP(sizeof(struct conf), PAGE_SIZE), PAGE_SIZE, &pa)) {
+		report_error(r, "there is too little memory");
+		return -HV_ENOMEM;
+	}
+	fmt_s(section, sizeof(section), "[vm %s]\n%s", name, text);
+	ret = define(b, host_va(pa), section, r);
+	host_mem_free(pa, ALIGN_UP(sizeof(struct conf), PAGE_SIZE));
+	return ret;
+}
+
+/* ---- All of them ------------------------------------------------------------------------------------------------ */
 
 void guests_create(struct boot *b)
 {
@@ -213,6 +310,8 @@ void guests_create(struct boot *b)
 	log_info("%s, %s%llu MiB of memory, %llu MiB free; %s", b->ops->name, cpus,
 		 mib(host.ram_bytes), mib(host_mem_free_bytes()), what);
 	hv_init(&b->hv, host.cpus);
+	mux_init(&b->mux, &b->hv, b->config.escape);
+	b->mux.colour = b->config.colour;
 	if (config) {
 		conf_read(b, config);
 		conf_guests_create(b);

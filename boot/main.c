@@ -288,6 +288,7 @@ void boot_main(u32 magic, u32 mbi, u64 entry_tsc, u64 load_delta)
 	if (host.all_cpus)
 		smp_start(cpu_run);
 	guests_create(&boot);
+	monitor_start(&boot);
 	guests_start();
 	log_debug("starting the guest %llu ticks after the boot loader",
 		  (unsigned long long)(host_ticks() - entry_tsc));

@@ -12,9 +12,11 @@
 #include <vmm/backend.h>
 #include <vmm/conf.h>
 #include <vmm/config.h>
+#include <vmm/mux.h>
 #include <vmm/hv.h>
 #include <vmm/load.h>
 #include <vmm/log.h>
+#include <vmm/monitor.h>
 #include <vmm/types.h>
 
 struct boot {
@@ -27,6 +29,10 @@ struct boot {
 	struct hv hv;
 	u32 ready;         /* atomic: hv is there for the other CPUs */
 	struct conf *conf; /* NULL: a lone guest, by the options */
+	struct mux mux;
+	struct monitor_guest guest[CONF_VMS_MAX];
+	unsigned guests;
+	struct monitor *monitor;
 };
 
 /* The back end is off on this CPU. */
@@ -48,6 +54,12 @@ static inline unsigned long long mib(u64 bytes)
 /* guests.c: what is to be run, as far as it can be told before the clock is known; then all guests, not yet started. */
 void guests_choose(struct boot *b);
 void guests_create(struct boot *b);
+/* One of them, again or for the first time: monitor_ops.create(), define() and gone(). */
+int guest_make(void *boot, unsigned number, struct load_error *why);
+int guest_define(void *boot, const char *name, const char *text, struct report *r);
+void guest_free(void *boot, unsigned number, struct vm *vm);
+/* monitor.c: console and monitor. The guests are there, none runs yet. */
+void monitor_start(struct boot *b);
 
 /* EAX and EBX as the boot loader left them, the TSC at the first instruction, load address - link address. */
 _Noreturn void boot_main(u32 magic, u32 mbi, u64 entry_tsc, u64 load_delta);

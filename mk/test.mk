@@ -97,7 +97,7 @@ $(STRESS)/havoc-stress.elf.debug: $(STRESS)/stress.c.o $(LINK_OBJ) $(METAL)/gen/
 BENCH := $(BUILD)/bench
 
 # The images that the boot matrix starts: those on the tiny kernel, and the one for several CPUs.
-build-boot: all iso guests-tiny guest-tiny-smp build-micro $(BENCH)/endless_guest.bz $(STRESS)/havoc-stress.elf
+build-boot: all iso guests-tiny guest-tiny-smp build-micro $(BENCH)/endless_guest.bz $(BENCH)/flood_guest.bz $(BENCH)/flood_minute.bz $(STRESS)/havoc-stress.elf
 
 build-guest-test: $(BUILD)/havoc-bare.elf guests-tiny
 
@@ -127,6 +127,11 @@ $(BENCH)/profile_guest.c.o: test/bench/bench_guest.c $(MICRO)/flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(MICRO_CC) $(MICRO_CFLAGS) -DCOUNT=30ULL -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 
+# One that writes for a minute or so.
+$(BENCH)/flood_minute.c.o: test/bench/flood_guest.c $(MICRO)/flags
+	$(Q)mkdir -p $(@D)
+	$(Q)$(MICRO_CC) $(MICRO_CFLAGS) -DLINES=30000u -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+
 # One that never ends, for a watchdog.
 $(BENCH)/endless_guest.c.o: test/bench/busy_guest.c $(MICRO)/flags
 	$(Q)mkdir -p $(@D)
@@ -141,7 +146,7 @@ $(BENCH)/%.bz: $(BENCH)/%.elf
 	$(Q)$(OBJCOPY) -O binary $< $@
 
 -include $(wildcard $(BENCH)/*.d)
-.SECONDARY: $(STRESS)/havoc-stress.elf.debug $(foreach g,bench_guest busy_guest ipi_guest endless_guest profile_guest,$(BENCH)/$(g).elf $(BENCH)/$(g).c.o $(MICRO)/$(g).runtime.o)
+.SECONDARY: $(STRESS)/havoc-stress.elf.debug $(foreach g,bench_guest flood_guest flood_minute busy_guest ipi_guest endless_guest profile_guest,$(BENCH)/$(g).elf $(BENCH)/$(g).c.o $(MICRO)/$(g).runtime.o)
 
 # Where the instructions of an exit go, function by function (SVM): for whoever makes it shorter.
 .PHONY: profile

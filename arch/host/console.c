@@ -15,11 +15,6 @@
 #define VGA_TEXT_PA   0xb8000
 #define VGA_TEXT_SIZE KiB(32)
 
-void console_serial_init(struct console *c, u16 port, u32 speed)
-{
-	(void)uart_init(&c->uart, port, speed);
-}
-
 static void replay_line(void *arg, const char *line, size_t len)
 {
 	screen_write(arg, "havoc: ", 7);
@@ -73,16 +68,21 @@ static void console_take(void *ctx, u8 byte)
 	c->rx[c->rx_head++ % CONSOLE_RX_RING] = byte;
 }
 
+void console_serial_init(struct console *c, u16 port, u32 speed)
+{
+	c->uart.take = console_take;
+	c->uart.take_ctx = c;
+	(void)uart_init(&c->uart, port, speed);
+}
+
 bool console_service(struct console *c)
 {
 	void (*listener)(void *arg);
 	bool arrived;
-	u32 before;
 
 	spin_lock(&c->lock);
-	before = c->rx_head;
-	uart_service(&c->uart, console_take, c);
-	arrived = c->rx_head != before;
+	uart_service(&c->uart);
+	arrived = c->rx_head != c->rx_tail; /* now, or while somebody waited for room to write */
 	spin_unlock(&c->lock);
 	listener = __atomic_load_n(&c->listener, __ATOMIC_ACQUIRE);
 	if (arrived && listener)
@@ -112,6 +112,17 @@ void host_console_write(const char *text, size_t len)
 	spin_unlock(&c->lock);
 }
 
+size_t host_console_room(void)
+{
+	struct console *c = &host.console;
+	size_t room;
+
+	spin_lock(&c->lock);
+	room = uart_room(&c->uart);
+	spin_unlock(&c->lock);
+	return room;
+}
+
 size_t host_console_read(u8 *buf, size_t max)
 {
 	struct console *c = &host.console;
@@ -122,6 +133,14 @@ size_t host_console_read(u8 *buf, size_t max)
 		buf[n++] = c->rx[c->rx_tail++ % CONSOLE_RX_RING];
 	spin_unlock(&c->lock);
 	return n;
+}
+
+bool host_console_typed(void)
+{
+	const struct console *c = &host.console;
+
+	return __atomic_load_n(&c->rx_head, __ATOMIC_RELAXED) !=
+	       __atomic_load_n(&c->rx_tail, __ATOMIC_RELAXED);
 }
 
 void host_console_listen(void (*fn)(void *arg), void *arg)

@@ -29,7 +29,7 @@ void console_serial_init(struct console *c, u16 port, u32 speed);
 /* The screen; nothing happens if there is none that can be used. May come before or after paging_init(). */
 void console_screen_fb(struct console *c, const struct fb_params *p);
 void console_screen_vga(struct console *c, unsigned cols, unsigned rows);
-/* Something may have arrived at the serial port (true: it had), or room may be there to send. */
+/* Something may have arrived at the serial port (true: it had), or room may be there to send. Calls the listener. */
 bool console_service(struct console *c);
 /* For a panic, when no other CPU runs any more. */
 void console_break_locks(struct console *c);

@@ -50,10 +50,20 @@ static void uart_out(const struct uart *u, unsigned reg, u64 value)
 	outb((u16)(u->port + reg), (u8)value);
 }
 
-static bool uart_wait(struct uart *u, u8 lsr)
+/* What is received while we write or wait would overrun its FIFO: so it is taken meanwhile. */
+static u8 uart_status(struct uart *u)
+{
+	u8 lsr = uart_in(u, UART_LSR);
+
+	if (lsr & LSR_DATA && lsr != 0xff)
+		u->take(u->take_ctx, uart_in(u, UART_DATA));
+	return lsr;
+}
+
+static bool uart_wait(struct uart *u, u8 wanted)
 {
 	for (unsigned i = 0; i < UART_PATIENCE; i++) {
-		if (uart_in(u, UART_LSR) & lsr)
+		if (uart_status(u) & wanted)
 			return true;
 		pause_cpu();
 	}
@@ -101,7 +111,7 @@ void uart_pump(struct uart *u)
 {
 	unsigned room;
 
-	if (uart_pending(u) && uart_in(u, UART_LSR) & LSR_THRE) {
+	if (uart_pending(u) && uart_status(u) & LSR_THRE) {
 		for (room = u->fifo; room > 0 && uart_pending(u); room--)
 			uart_out(u, UART_DATA, u->tx[u->tx_tail++ % UART_TX_RING]);
 	}
@@ -120,6 +130,13 @@ static void uart_drain(struct uart *u, u32 left)
 		}
 		uart_pump(u);
 	}
+}
+
+size_t uart_room(const struct uart *u)
+{
+	if (!u->present || u->dead || u->sync)
+		return UART_TX_RING;
+	return UART_TX_RING - uart_pending(u);
 }
 
 void uart_write(struct uart *u, const char *text, size_t len)
@@ -155,7 +172,7 @@ void uart_irq_enable(struct uart *u)
 	uart_pump(u);
 }
 
-void uart_service(struct uart *u, void (*take)(void *ctx, u8 byte), void *ctx)
+void uart_service(struct uart *u)
 {
 	u8 lsr;
 
@@ -170,7 +187,7 @@ void uart_service(struct uart *u, void (*take)(void *ctx, u8 byte), void *ctx)
 			lsr = uart_in(u, UART_LSR);
 			if (lsr == 0xff || !(lsr & LSR_DATA))
 				break;
-			take(ctx, uart_in(u, UART_DATA));
+			u->take(u->take_ctx, uart_in(u, UART_DATA));
 		}
 		if (!u->dead)
 			uart_pump(u);

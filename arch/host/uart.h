@@ -17,7 +17,9 @@ struct uart {
 	bool sync; /* there is no interrupt: every write waits until the ring is empty */
 	bool dead; /* it has stopped taking characters: output is dropped */
 	u8 ier;
-	u8 fifo;              /* characters it takes when its transmitter is empty */
+	u8 fifo;                          /* characters it takes when its transmitter is empty */
+	void (*take)(void *ctx, u8 byte); /* each byte that is received; set before uart_init() */
+	void *take_ctx;
 	u32 tx_head, tx_tail; /* free-running */
 	u8 tx[UART_TX_RING];
 };
@@ -31,7 +33,9 @@ void uart_pump(struct uart *u);
 void uart_flush(struct uart *u);
 /* From now on uart_service() is called at the port's interrupts. */
 void uart_irq_enable(struct uart *u);
-/* Deals with whatever the chip wants; each received byte goes to `take`. */
-void uart_service(struct uart *u, void (*take)(void *ctx, u8 byte), void *ctx);
+/* Deals with whatever the chip wants. */
+void uart_service(struct uart *u);
+/* Bytes that uart_write() takes without waiting: all, where there is nothing to wait for. */
+size_t uart_room(const struct uart *u);
 
 #endif

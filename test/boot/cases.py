@@ -4,6 +4,8 @@ import dataclasses
 import os
 import struct
 
+
+import console
 from harness import debian, gdbstub
 from harness.bootcase import BANNER, AnyOrder, Boot, Expect, Idle, Paste, Patch, Screen, Send
 from harness.emulator import Machine
@@ -335,7 +337,7 @@ def smp_shell(name, machine, steps, **more):
     return Boot("smp/" + name, machine, (Expect(r"^havoc: \S+, \d CPUs, "), PROMPT) + steps, modules=only("shell"), cost=25, **more)
 
 
-CASES = [
+CASES = console.rows(qemu, bochs, guests, shell) + list(full(*console.full_rows(qemu, bochs, guests))) + [
     # The main job, on every model.
     hello("svm-max-bios", MAX),
     hello("svm-max-uefi", qemu(firmware="uefi")),

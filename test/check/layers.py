@@ -23,6 +23,7 @@ LAYERS = {
     "vmm/irq": {"vmm/lib", "vmm/dev", "panic"},
     "vmm/load": {"vmm/lib", "vmm/mem", "gen", "panic"},
     "vmm/core": {"vmm/lib", "vmm/mem", "vmm/emul", "vmm/dev", "vmm/irq", "vmm/load", "vmm/machine/machine.c", "host"},
+    "vmm/monitor": {"vmm/lib", "vmm/mem", "vmm/dev", "vmm/load", "vmm/core", "host"},
     "vmm/machine": {"vmm/lib", "vmm/mem", "vmm/dev", "vmm/irq", "vmm/load", "vmm/core", "host"},
     "arch/vmx": {"vmm/lib", "vmm/mem", "vmm/core", "host", "arch/host"},
     "arch/svm": {"vmm/lib", "vmm/mem", "vmm/core", "host", "arch/host"},

@@ -80,6 +80,13 @@ class Patch:
 
 
 @dataclass(frozen=True)
+class Do:
+    """Whatever a function of the driver does: for what is more than a row."""
+
+    function: object
+
+
+@dataclass(frozen=True)
 class Boot:
     name: str
     machine: Machine
@@ -240,7 +247,7 @@ class Driver:
 
     def run(self):
         actions = {Expect: self.expect, AnyOrder: self.any_order, Send: self.send, Paste: self.paste, Idle: self.idle, Screen: self.screen,
-                   Patch: self.patch}
+                   Patch: self.patch, Do: lambda step: step.function(self)}
         for step in self.boot.steps:
             actions[type(step)](step)
         self.end()

@@ -47,6 +47,30 @@ class Machine:
         return "VMX" if self.emulator == "bochs" else "SVM"
 
 
+class Plain(fdpexpect.fdspawn):
+    """Guests' names without their colours."""
+
+    NAME = re.compile(rb"\x1b\[3\dm(\[[^\]\x1b]*\])\x1b\[m")
+    BEGUN = re.compile(rb"\x1b(\[(3(\dm?)?)?)?\Z|\x1b\[3\dm\[[^\]\x1b]{0,40}(\](\x1b(\[)?)?)?\Z")
+    rest = b""
+
+    def read_nonblocking(self, size=1, timeout=None):
+        while True:
+            try:
+                data = self.rest + super().read_nonblocking(size, timeout)
+            except (pexpect.EOF, pexpect.TIMEOUT):
+                if not self.rest:
+                    raise
+                data, self.rest = self.rest, b""
+                return data
+            data = self.NAME.sub(rb"\1", data)
+            begun = self.BEGUN.search(data)
+            self.rest = data[begun.start():] if begun else b""
+            data = data[:begun.start()] if begun else data
+            if data:  # nothing would mean the end
+                return data
+
+
 class Console:
     """The serial line: what came is in serial.txt of the case's folder."""
 
@@ -54,13 +78,13 @@ class Console:
         self.path = os.path.join(folder, "serial.txt")
         self.sock = sock
         self.file = open(self.path, "wb", buffering=0)
-        self.child = fdpexpect.fdspawn(sock, timeout=60, maxread=65536)
+        self.child = Plain(sock, timeout=60, maxread=65536)
         self.child.logfile_read = self.file
         self.child.delaybeforesend = None
 
     def text(self):
         with open(self.path, "rb") as f:
-            return f.read().decode("utf-8", "replace").replace("\r", "")
+            return Plain.NAME.sub(rb"\1", f.read()).decode("utf-8", "replace").replace("\r", "")
 
     def expect(self, pattern, timeout, trouble=None):
         """Waits for a regular expression. True: it came; False: the machine ended, or `trouble` came before it;

@@ -150,6 +150,13 @@ static size_t input(unused void *ctx, u8 *buf, size_t max)
 	return host_console_read(buf, max);
 }
 
+static void typed(void *arg)
+{
+	const struct vm *vm = arg;
+
+	hv_input(vm->hv, vm);
+}
+
 static void cpuid_amd(void)
 {
 	if (mock_host.cpuid_count)
@@ -195,8 +202,8 @@ void mock_vm_create_smp(struct vm *vm, struct hv *hv, u64 mem, unsigned cpus)
 	hv_init(hv, 1);
 	if (vm_create(vm, &params, &why))
 		host_panic("mock_vm_create: %s", why.text);
-	vm->console = (struct chardev){.write = output, .read = input};
-	hv->console_vm = vm;
+	vm->console = (struct vm_console){.dev = {.write = output, .read = input}};
+	host_console_listen(typed, vm);
 }
 
 void mock_vm_run(struct vm *vm)

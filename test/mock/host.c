@@ -295,6 +295,16 @@ void host_console_write(const char *text, size_t len)
 	mock_host.console[mock_host.console_len] = 0;
 }
 
+bool host_console_typed(void)
+{
+	return input_count != 0;
+}
+
+size_t host_console_room(void)
+{
+	return mock_host.console_room;
+}
+
 size_t host_console_read(u8 *buf, size_t max)
 {
 	size_t n;

@@ -51,7 +51,8 @@ struct mock_host {
 	/* Console: all that was written, NUL-terminated; the beginning is kept when it is full. */
 	char console[MOCK_CONSOLE_MAX];
 	size_t console_len;
-	bool console_echo; /* copy to stderr */
+	size_t console_room; /* what host_console_room() says */
+	bool console_echo;   /* copy to stderr */
 
 	/* The end. */
 	enum mock_end end;

@@ -109,6 +109,7 @@ static void create(struct hv *hv, struct slot *s)
 		.cpus = model->cpus == 1 ? 1 : 1 + (unsigned)chance(4),
 		.image = model->image,
 		.hypercall_console = model->hypercall_console,
+		.console = model->console,
 		.ops = model->ops,
 		.caps = model->caps,
 		.hv = hv,

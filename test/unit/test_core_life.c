@@ -2,7 +2,7 @@
 /* SOURCES: vmm/core/apic_bus.c vmm/core/cpuid.c vmm/core/cr.c vmm/core/emulate.c vmm/core/event.c vmm/core/extint.c
  *   vmm/core/exit.c vmm/core/hypercall.c vmm/core/io.c vmm/core/kvm_call.c vmm/core/kvmclock.c vmm/core/msr.c vmm/core/pv_eoi.c vmm/core/steal_time.c
  *   vmm/core/task_segments.c vmm/core/task_switch.c vmm/core/task_tss.c
- *   vmm/core/mtrr.c vmm/core/cpu.c vmm/core/output.c vmm/core/sched.c vmm/core/run.c
+ *   vmm/core/mtrr.c vmm/core/cpu.c vmm/core/sched.c vmm/core/run.c
  *   vmm/core/vcpu.c vmm/core/vm.c vmm/dev/bus.c vmm/dev/clock.c
  *   vmm/dev/vpm.c vmm/dev/vrtc.c vmm/dev/vrtc_time.c vmm/dev/vuart.c vmm/emul/alu.c
  *   vmm/emul/decode.c vmm/emul/exec.c vmm/emul/exec_string.c vmm/emul/length.c vmm/emul/mem.c
@@ -16,7 +16,7 @@
  *   test/mock/backend.c */
 /*
  * Several VMs on one scripted CPU: they take turns; each is started, paused, reset, stopped and destroyed at any moment, by
- * whoever likes; what one does does not end another; nothing is left behind after a thousand lives; output by lines.
+ * whoever likes; what one does does not end another; nothing is left behind after a thousand lives.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -610,75 +610,6 @@ static void late_stop(unused void **state)
 	vm_destroy(&guest[0]);
 }
 
-/* ---- Output ------------------------------------------------------------------------------------- */
-
-static void lines(unused void **state)
-{
-	begin(NULL);
-	create(0);
-	create(1);
-	vm_output(&guest[0], (const u8 *)"as it is\x1b[m", 11);
-	assert_string_equal(mock_host.console, "as it is\x1b[m");
-	mock_host_console_clear();
-	hv.many = true;
-	vm_output(&guest[0], (const u8 *)"one", 3);
-	vm_output(&guest[1], (const u8 *)"other\r\n\n", 8);
-	assert_string_equal(mock_host.console, "[b] other\r\n[b] \r\n");
-	mock_host_console_clear();
-	vm_output(&guest[0], (const u8 *)" line\nand", 9);
-	assert_string_equal(mock_host.console, "[a] one line\r\n");
-	vm_output_end(&guest[0]);
-	assert_string_equal(mock_host.console, "[a] one line\r\n[a] and\r\n");
-	mock_host_console_clear();
-	for (unsigned i = 0; i < 300; i++)
-		vm_output(&guest[0], (const u8 *)"x", 1);
-	assert_int_equal(mock_host.console_len, 4 + 240 + 2);
-	vm_destroy(&guest[0]);
-	vm_destroy(&guest[1]);
-}
-
-static void shows(const char *written, const char *shown)
-{
-	char want[64];
-
-	mock_host_console_clear();
-	vm_output(&guest[0], (const u8 *)written, strlen(written));
-	snprintf(want, sizeof(want), "[a] %s\r\n", shown);
-	assert_string_equal(mock_host.console, want);
-}
-
-/* Of several guests none moves the cursor. */
-static void no_escapes(unused void **state)
-{
-	begin(NULL);
-	create(0);
-	hv.many = true;
-	shows("\x1b[1;31mred\x1b[0m\r\n", "red");
-	shows("\x1b[2J\x1b[H[b] forged\n", "[b] forged");
-	shows("\x1b]0;title\x07text\n", "text");
-	shows("\x1bPstring\x1b\\text\n", "text");
-	shows("\x1b(Btext\x1b"
-	      "7\n",
-	      "text");
-	shows("a\x1b[12\x18z\n", "az");
-	shows("\x1b]never ended\n", "");
-	shows("then\a\b\f\x7f text\tas it is \xc3\xa9\n", "then text\tas it is \xc3\xa9");
-	shows("\x9b[2Jone\xc2\x9b"
-	      "2Jtwo\x85three\n",
-	      "[2Jone2Jtwothree");
-	shows("\xc2\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 \xa9\n",
-	      "\xc2\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 \xa9");
-	shows("\xc2"
-	      "C \xc2\n",
-	      "C ");
-	/* A line that nobody ends does not swallow the next life's. */
-	vm_output(&guest[0], (const u8 *)"\x1b]", 2);
-	vm_output_end(&guest[0]);
-	shows("again\n", "again");
-	shows("\x1b\x1b[31mtwice\n", "twice");
-	vm_destroy(&guest[0]);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -690,13 +621,11 @@ int main(void)
 		CORE_TEST(pause_and_resume),
 		CORE_TEST(a_thousand_lives),
 		CORE_TEST(late_stop),
-		CORE_TEST(no_escapes),
 		CORE_TEST(woken_in_its_last_turn),
 		CORE_TEST(watchdog_and_backoff),
 		CORE_TEST(reboots),
 		CORE_TEST(alone),
 		CORE_TEST(cannot_start),
-		CORE_TEST(lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

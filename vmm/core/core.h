@@ -19,6 +19,7 @@ void vcpu_enter_kernel(struct vcpu *v, const struct load_entry *entry);
 void vcpu_request(struct vcpu *v, u32 bits); /* on the CPU on which it runs */
 void vcpu_notify(struct vcpu *v, u32 bits);  /* from anywhere */
 void vcpu_deadline_update(struct vcpu *v);
+void vcpu_make_call(struct vcpu *v);          /* REQ_CALL; it is loaded */
 void vcpu_init(struct vcpu *v);               /* INIT */
 void vcpu_startup(struct vcpu *v, u8 vector); /* a start-up IPI */
 u64 vcpu_guest_tsc(struct vcpu *v);
@@ -56,6 +57,10 @@ enum run_end {
 };
 enum run_end vcpu_run(struct vcpu *v);
 
+/* cpu.c: the first CPU has something else to do than to run vcpus. */
+bool hv_service_due(const struct hv *hv, unsigned cpu);
+void cpu_deadline(struct hv *hv, unsigned number); /* sets cpu[number].deadline anew */
+
 /* vm.c: for cpu.c. */
 void vm_vcpu_parked(struct vcpu *v);
 void vm_device_deadline(struct vm *vm); /* on the first vcpu */
@@ -67,11 +72,6 @@ enum vm_next vm_work(
 	struct vm *vm); /* the turn of its first vcpu, which is parked; nothing is loaded */
 /* After VM_GONE, when that turn is over: destroys it, or leaves that to a later turn of its first vcpu. */
 void vm_reap(struct hv *hv, struct vm *vm);
-
-/* output.c: struct chardev of every guest; ctx is its struct vm. */
-void vm_output(void *ctx, const u8 *buf, size_t len);
-size_t vm_input(void *ctx, u8 *buf, size_t max);
-void vm_output_end(struct vm *vm); /* shows a line that has no end */
 
 /* event.c: what is injected, in which order. */
 void vcpu_raise(struct vcpu *v, u8 vector); /* exceptions without an error code */

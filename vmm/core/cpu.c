@@ -8,6 +8,7 @@
 #include <vmm/host.h>
 #include <vmm/hv.h>
 #include <vmm/log.h>
+#include <vmm/string.h>
 
 #include "core.h"
 
@@ -23,7 +24,7 @@ void hv_init(struct hv *hv, unsigned cpus)
 {
 	unsigned i;
 
-	*hv = (struct hv){.cpus = cpus};
+	*hv = (struct hv){.cpus = cpus, .service_at = SCHED_NEVER};
 	for (i = 0; i < cpus; i++)
 		hv->cpu[i] = (struct cpu){.number = i, .deadline = SCHED_NEVER};
 	sched_init(&hv->sched, cpus, clock_mul_div(HV_SLICE_US, host_tick_hz(), 1000000), look, hv);
@@ -47,17 +48,93 @@ int hv_add(struct hv *hv, struct vm *vm)
 void hv_remove(struct hv *hv, struct vm *vm)
 {
 	spin_lock(&hv->lock);
-	hv->vm[vm->id] = NULL;
+	if (hv->vm[vm->id] == vm) /* else it has been taken out before */
+		hv->vm[vm->id] = NULL;
 	spin_unlock(&hv->lock);
+}
+
+void hv_hold(struct hv *hv)
+{
+	__atomic_fetch_add(&hv->live, 1, __ATOMIC_ACQ_REL);
+}
+
+void hv_serve(struct hv *hv)
+{
+	__atomic_store_n(&hv->serve, 1, __ATOMIC_RELEASE);
+	look(hv, 0);
+}
+
+bool hv_service_due(const struct hv *hv, unsigned cpu)
+{
+	if (cpu || !hv->service)
+		return false;
+	return __atomic_load_n(&hv->serve, __ATOMIC_ACQUIRE) || host_ticks() >= hv->service_at;
+}
+
+static bool is_there(const struct hv *hv, const struct vm *vm)
+{
+	for (unsigned i = 0; i < HV_VMS_MAX; i++)
+		if (hv->vm[i] == vm)
+			return true;
+	return false;
+}
+
+/* Under the lock: a VM that is found has not been claimed by whoever destroys it (vm.c), and is not while it is woken. */
+void hv_input(struct hv *hv, const struct vm *vm)
+{
+	spin_lock(&hv->lock);
+	if (is_there(hv, vm))
+		vcpu_notify((struct vcpu *)&vm->vcpu[0], REQ_INPUT);
+	spin_unlock(&hv->lock);
+}
+
+void hv_time(struct hv *hv, struct vm *vm, bool on)
+{
+	spin_lock(&hv->lock);
+	for (unsigned i = 0; is_there(hv, vm) && i < vm->cpus; i++) {
+		struct vcpu *v = &vm->vcpu[i];
+
+		if (on)
+			memset(&v->times, 0, sizeof(v->times));
+		__atomic_store_n(&v->timed, on, __ATOMIC_RELEASE);
+		if (on)
+			vcpu_notify(v, REQ_TIMED);
+	}
+	spin_unlock(&hv->lock);
+}
+
+int vcpu_call(struct hv *hv, const struct vm *vm, unsigned id, struct vcpu_call *call)
+{
+	struct vcpu *v = (struct vcpu *)&vm->vcpu[id];
+	int ret = 0;
+
+	spin_lock(&hv->lock);
+	if (!is_there(hv, vm) || id >= vm->cpus)
+		ret = -HV_ENOENT;
+	else if (!vm->started_at)
+		ret = -HV_EINVAL;
+	else if (v->call)
+		ret = -HV_EBUSY;
+	if (!ret) {
+		call->done = 0;
+		v->call = call;
+		vcpu_notify(v, REQ_CALL);
+	}
+	spin_unlock(&hv->lock);
+	return ret;
 }
 
 void hv_ended(struct hv *hv, bool died)
 {
+	u32 left;
 	unsigned i;
 
 	if (died)
 		__atomic_fetch_add(&hv->died, 1, __ATOMIC_ACQ_REL);
-	if (__atomic_sub_fetch(&hv->live, 1, __ATOMIC_ACQ_REL))
+	left = __atomic_sub_fetch(&hv->live, 1, __ATOMIC_ACQ_REL);
+	if (left && left == hv->holds)
+		hv_serve(hv);
+	if (left)
 		return;
 	for (i = 0; i < hv->cpus; i++)
 		look(hv, i);
@@ -88,14 +165,26 @@ static void make_loaded(struct hv *hv, struct cpu *c, struct vcpu *v)
 	vcpu_deadline_update(v);
 }
 
-/* Only the first vcpu has work to do then. */
+/* Its state is in memory, and goes back there. */
+static void parked_call(struct cpu *c, struct vcpu *v)
+{
+	__atomic_fetch_and(&v->requests, ~(u32)REQ_CALL, __ATOMIC_ACQ_REL);
+	v->cpu = c->number;
+	v->ops->load(v);
+	vcpu_make_call(v);
+	v->ops->put(v);
+}
+
+/* Only the first vcpu has more work to do then. */
 static bool parked_turn(struct hv *hv, struct cpu *c, struct vcpu *v, u64 *wake_at)
 {
 	enum vm_next next;
 
+	unload(hv, c);
+	if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) & REQ_CALL))
+		parked_call(c, v);
 	if (v->id)
 		return true;
-	unload(hv, c);
 	next = vm_work(v->vm);
 	if (next == VM_GONE)
 		c->reap = v->vm;
@@ -143,6 +232,20 @@ static void idle(struct cpu *c)
 	host_timer_arm(c->number, HOST_TIMER_OFF);
 }
 
+static void serve(struct hv *hv, struct cpu *c)
+{
+	__atomic_store_n(&hv->serve, 0, __ATOMIC_RELEASE);
+	unload(hv, c);
+	hv->service(hv->service_ctx);
+}
+
+void cpu_deadline(struct hv *hv, unsigned number)
+{
+	u64 at = sched_deadline(&hv->sched, number);
+
+	hv->cpu[number].deadline = number ? at : MIN(at, hv->service_at);
+}
+
 void cpu_loop(struct hv *hv, unsigned number)
 {
 	struct cpu *c = &hv->cpu[number];
@@ -153,8 +256,10 @@ void cpu_loop(struct hv *hv, unsigned number)
 		struct sched_task *t;
 
 		__atomic_store_n(&c->look, 0, __ATOMIC_RELEASE);
+		if (unlikely(hv_service_due(hv, number)))
+			serve(hv, c);
 		t = sched_switch(&hv->sched, number, host_ticks(), waits, wake_at);
-		c->deadline = sched_deadline(&hv->sched, number);
+		cpu_deadline(hv, number);
 		waits = false;
 		if (unlikely(c->reap))
 			reap(hv, c);

@@ -42,7 +42,7 @@ static s64 console_copy(struct vcpu *v, gva_t va, u64 len, bool stop_at_nul)
 			for (i = 0; i < n && buf[i]; i++)
 				;
 		vm_devices_lock(v->vm); /* the UART writes to it too, from another vcpu */
-		v->vm->console.write(v->vm->console.ctx, buf, i);
+		v->vm->console.dev.write(v->vm->console.dev.ctx, buf, i);
 		vm_devices_unlock(v->vm);
 		done += i;
 		if (i < n)

@@ -38,16 +38,16 @@ static void timers_fire(struct vcpu *v)
 	v->timer_armed = TIMER_UNKNOWN;
 }
 
-/* True: another vcpu's turn has come. */
+/* True: another vcpu's turn has come, or the CPU has something else to do. */
 static bool preempted(struct vcpu *v)
 {
 	struct sched *s = &v->vm->hv->sched;
 	struct cpu *c = cpu_of(v);
 
 	__atomic_store_n(&c->look, 0, __ATOMIC_RELEASE);
-	if (sched_due(s, c->number, host_ticks()))
+	if (sched_due(s, c->number, host_ticks()) || hv_service_due(v->vm->hv, c->number))
 		return true;
-	c->deadline = sched_deadline(s, c->number);
+	cpu_deadline(v->vm->hv, c->number);
 	vcpu_deadline_update(v);
 	return false;
 }
@@ -117,10 +117,13 @@ static bool waits_for_event(struct vcpu *v)
 
 /* What other vcpus, and devices served on other CPUs, ask for. */
 #define REQ_OTHERS                                                                                 \
-	(REQ_APIC | REQ_NMI | REQ_INIT | REQ_SIPI | REQ_DEVICE | REQ_UNHALT | REQ_EXTINT | REQ_PIC)
+	(REQ_APIC | REQ_NMI | REQ_INIT | REQ_SIPI | REQ_DEVICE | REQ_UNHALT | REQ_EXTINT |         \
+	 REQ_PIC | REQ_CALL)
 
 static void serve_others(struct vcpu *v, u32 req)
 {
+	if (req & REQ_CALL)
+		vcpu_make_call(v);
 	if (req & REQ_DEVICE)
 		vm_device_deadline(v->vm);
 	if (req & REQ_INIT)
@@ -143,8 +146,8 @@ static void serve_others(struct vcpu *v, u32 req)
 	}
 }
 
-/* What is asked for; RUN_AGAIN: nothing ends the run. */
-enum { RUN_AGAIN = -1 };
+/* What is asked for; RUN_AGAIN: nothing ends the run; RUN_TIMED: likewise, and the next exit is to be timed. */
+enum { RUN_AGAIN = -1, RUN_TIMED = -2 };
 
 static int serve_requests(struct vcpu *v)
 {
@@ -174,7 +177,7 @@ static int serve_requests(struct vcpu *v)
 	} else if (req & REQ_EVENT) {
 		event_deliver(v);
 	}
-	return RUN_AGAIN;
+	return req & REQ_TIMED ? RUN_TIMED : RUN_AGAIN;
 }
 
 /* The earliest deadline is another one: a back end without a timer of its own needs the host's. */
@@ -194,24 +197,57 @@ enum next run_host_interrupt(struct vcpu *v, struct vm_exit *e)
 	return NEXT_RESUME;
 }
 
+static void enter(struct vcpu *v, struct vm_exit *e)
+{
+	u64 deadline = v->deadline;
+
+	if (unlikely(deadline != v->timer_armed))
+		deadline_changed(v, deadline);
+	v->ops->run(v, deadline, e);
+}
+
+/*
+ * One entry with its exit, timed. It asks for the next one to be timed by a request: so it costs nothing on the usual path.
+ * What else is asked for meanwhile comes first.
+ */
+static void run_timed(struct vcpu *v)
+{
+	struct vcpu_times *t = &v->times;
+	struct vm_exit e;
+	u64 entered, left;
+
+	if (!__atomic_load_n(&v->timed, __ATOMIC_ACQUIRE))
+		return;
+	vcpu_request(v, REQ_TIMED);
+	if (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) & ~(u32)REQ_TIMED)
+		return;
+	entered = host_ticks();
+	enter(v, &e);
+	left = host_ticks();
+	exit_dispatch(v, &e);
+	t->exits[e.kind]++;
+	t->ticks[e.kind] += host_ticks() - left;
+	t->guest += left - entered;
+}
+
 enum run_end vcpu_run(struct vcpu *v)
 {
 	struct vm_exit e;
-	u64 deadline;
 
 	v->timer_started = TIMER_UNKNOWN; /* it may have waited since */
+	if (unlikely(v->timed))
+		vcpu_request(v, REQ_TIMED);
 	for (;;) {
 		if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE))) {
 			int end = serve_requests(v);
 
-			if (end != RUN_AGAIN)
+			if (end == RUN_TIMED)
+				run_timed(v);
+			else if (end != RUN_AGAIN)
 				return (enum run_end)end;
 			continue;
 		}
-		deadline = v->deadline;
-		if (unlikely(deadline != v->timer_armed))
-			deadline_changed(v, deadline);
-		v->ops->run(v, deadline, &e);
+		enter(v, &e);
 		exit_dispatch(v, &e);
 	}
 }

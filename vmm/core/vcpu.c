@@ -32,6 +32,18 @@ void vcpu_notify(struct vcpu *v, u32 bits)
 		host_kick(cpu);
 }
 
+/* v->call is the vcpu's while REQ_CALL stands; `done` gives it back, so nobody looks into it after that. */
+void vcpu_make_call(struct vcpu *v)
+{
+	struct vcpu_call *call = v->call;
+
+	if (!call)
+		return;
+	call->fn(v, call->arg);
+	__atomic_store_n(&v->call, NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&call->done, 1, __ATOMIC_RELEASE);
+}
+
 u64 vcpu_gpr(struct vcpu *v, unsigned reg)
 {
 	return reg == GPR_RSP ? vcpu_reg(v, VREG_RSP) : v->gpr[reg & 15];

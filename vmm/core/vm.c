@@ -256,7 +256,7 @@ int vm_create(struct vm *vm, const struct vm_params *p, struct load_error *why)
 	clock_init(&vm->dev_clock, host_ticks, host_tick_hz(), dev_clock_rearm);
 	timer_init(&vm->dev_timer, dev_timer_fire, vm);
 	vm->image = p->image;
-	vm->console = (struct chardev){.write = vm_output, .read = vm_input, .ctx = vm};
+	vm->console = p->console;
 	vm->devices = p->devices;
 	vm->hypercall_console = p->hypercall_console || p->hypercall_compat;
 	vm->hypercall_compat = p->hypercall_compat;
@@ -377,12 +377,19 @@ int vm_boot(struct vm *vm, struct load_error *why)
 
 static void ask(struct vm *vm, u32 action);
 
+/* The last line that it has begun is shown, too. */
+static void console_ended(struct vm *vm)
+{
+	if (vm->console.ended)
+		vm->console.ended(vm->console.dev.ctx);
+}
+
 static void end(struct vm *vm, enum vm_state state)
 {
 	unsigned i;
 
 	vm->state = (u8)state;
-	vm_output_end(vm);
+	console_ended(vm);
 	if (state == VM_STOPPED && vm->exited)
 		log_info("guest %s has ended by its exit port: %u (0x%x)", vm->name, vm->exit_value,
 			 vm->exit_value);
@@ -403,6 +410,7 @@ static int boot(struct vm *vm, struct load_error *why)
 	int ret = vm_boot(vm, why);
 
 	if (!ret) {
+		vm->why[0] = '\0';
 		vm->state = VM_RUNNING;
 		vm->started_at = host_ticks();
 	}
@@ -487,7 +495,7 @@ static void crashed(struct vm *vm)
 	}
 	vm->crashes = ran_less_than(vm, CRASH_FORGET_MS) ? vm->crashes + 1 : 1;
 	vm->reset_how = "it had crashed";
-	vm_output_end(vm);
+	console_ended(vm);
 	pause_then_restart(vm, CRASH_PAUSE_MS, vm->crashes - 1);
 }
 
@@ -510,25 +518,6 @@ static void rebooted(struct vm *vm)
 
 /* ---- What is asked of a VM, and who does it -------------------------------------------------- */
 
-static void console_input(void *arg)
-{
-	struct hv *hv = arg;
-
-	spin_lock(&hv->lock);
-	if (hv->console_vm)
-		vcpu_notify(&hv->console_vm->vcpu[0], REQ_INPUT);
-	spin_unlock(&hv->lock);
-}
-
-/* From here on nobody but its own vcpus wakes it. */
-static void console_forget(struct vm *vm)
-{
-	spin_lock(&vm->hv->lock);
-	if (vm->hv->console_vm == vm)
-		vm->hv->console_vm = NULL;
-	spin_unlock(&vm->hv->lock);
-}
-
 static bool runs(const struct vm *vm)
 {
 	return vm->state == VM_RUNNING || vm->state == VM_PAUSED || vm->state == VM_BACKOFF;
@@ -543,12 +532,20 @@ static void uncount_start(struct vm *vm)
 /* In the order in which one makes the others meaningless; but what is stopped may be started again. */
 static void act(struct vm *vm, u32 actions)
 {
-	if (actions & VM_KILL && !(actions & VM_DESTROY) && runs(vm))
+	if (actions & VM_KILL && !(actions & VM_DESTROY) && runs(vm)) {
 		crashed(vm);
-	else if (actions & (VM_STOP | VM_DESTROY) && runs(vm))
+	} else if (actions & (VM_STOP | VM_DESTROY) && runs(vm)) {
+		if (actions & (VM_QUIET | VM_DESTROY) && !vm->end_told) {
+			log_debug("guest %s was stopped by the monitor", vm->name);
+			vm->end_told = true;
+		}
 		end(vm, VM_STOPPED);
-	else if (actions & VM_RESET && runs(vm))
-		rebooted(vm);
+	} else if (actions & VM_RESET && runs(vm)) {
+		if (actions & VM_QUIET)
+			restart(vm);
+		else
+			rebooted(vm);
+	}
 	if (actions & VM_START) {
 		if (runs(vm) || actions & VM_DESTROY)
 			uncount_start(vm);
@@ -559,20 +556,15 @@ static void act(struct vm *vm, u32 actions)
 		vm->state = VM_RUNNING;
 	else if (vm->state == VM_RUNNING && actions & VM_PAUSE)
 		vm->state = VM_PAUSED;
-	if (actions & VM_DESTROY) {
-		console_forget(vm);
+	if (actions & VM_DESTROY)
 		vm->ending = true;
-	}
 }
 
 static void go_on(struct vm *vm)
 {
 	unsigned i;
 
-	if (vm->hv->console_vm == vm) {
-		host_console_listen(console_input, vm->hv);
-		vcpu_request(&vm->vcpu[0], REQ_INPUT); /* what was typed before */
-	}
+	vcpu_request(&vm->vcpu[0], REQ_INPUT); /* what was typed before */
 	watchdog_start(vm);
 	__atomic_store_n(&vm->active, vm->cpus, __ATOMIC_RELEASE);
 	for (i = 0; i < vm->cpus; i++) {
@@ -633,8 +625,10 @@ static bool claim(struct hv *hv, struct vm *vm)
 	for (i = 0; i < HV_VMS_MAX; i++)
 		if (hv->vm[i] == vm)
 			mine = vm->ending && all_blocked(hv, vm);
-	if (mine)
+	if (mine) {
 		vm->ending = false;
+		hv->vm[vm->id] = NULL; /* from here on nobody finds it */
+	}
 	spin_unlock(&hv->lock);
 	return mine;
 }
@@ -693,6 +687,17 @@ void vm_start(struct vm *vm)
 	spin_unlock(&hv->lock);
 	if (twice)
 		hv_ended(hv, false);
+}
+
+void vm_restart(struct vm *vm)
+{
+	vm->reset_how = "by the monitor";
+	ask(vm, VM_RESET | VM_QUIET);
+}
+
+void vm_stop(struct vm *vm)
+{
+	ask(vm, VM_STOP | VM_QUIET);
 }
 
 void vm_pause(struct vm *vm)

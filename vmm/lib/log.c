@@ -19,7 +19,9 @@
 struct log_state {
 	struct spinlock lock; /* of head and ring */
 	int above_info; /* the level minus LOG_INFO: all zero at the start, so that the ring is in .bss */
-	u32 head;       /* bytes ever written to the ring; the position is head % LOG_RING */
+	void (*to)(void *ctx, const char *line, size_t len); /* NULL: the host's console */
+	void *to_ctx;
+	u32 head;            /* bytes ever written to the ring; the position is head % LOG_RING */
 	char ring[LOG_RING]; /* texts, each followed by '\n' */
 };
 
@@ -43,6 +45,7 @@ void log_line(enum log_level level, const char *fmt, ...)
 {
 	char line[sizeof(PREFIX) - 1 + LOG_LINE + 2];
 	char *text = line + sizeof(PREFIX) - 1;
+	void (*to)(void *ctx, const char *line, size_t len);
 	va_list ap;
 	size_t len;
 
@@ -66,12 +69,24 @@ void log_line(enum log_level level, const char *fmt, ...)
 		return;
 	text[len] = '\r';
 	text[len + 1] = '\n';
-	host_console_write(line, sizeof(PREFIX) - 1 + len + 2);
+	len += sizeof(PREFIX) - 1 + 2;
+	to = __atomic_load_n(&log_state.to, __ATOMIC_ACQUIRE);
+	if (to)
+		to(log_state.to_ctx, line, len);
+	else
+		host_console_write(line, len);
+}
+
+void log_to(void (*fn)(void *ctx, const char *line, size_t len), void *ctx)
+{
+	log_state.to_ctx = ctx;
+	__atomic_store_n(&log_state.to, fn, __ATOMIC_RELEASE);
 }
 
 void log_break_lock(void)
 {
 	log_state.lock = (struct spinlock){0};
+	log_state.to = NULL;
 }
 
 void log_set_level(enum log_level level)

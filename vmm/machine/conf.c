@@ -25,6 +25,11 @@ struct choice {
 static const struct choice switches[] = {{"on", true}, {"off", false}, {NULL, 0}};
 static const struct choice ends[] = {
 	{"poweroff", END_POWEROFF}, {"reboot", END_REBOOT}, {"halt", END_HALT}, {NULL, 0}};
+static const struct choice idles[] = {{"poweroff", END_POWEROFF},
+				      {"reboot", END_REBOOT},
+				      {"halt", END_HALT},
+				      {"monitor", END_MONITOR},
+				      {NULL, 0}};
 static const struct choice hypercalls[] = {{"off", CONF_HYPERCALLS_OFF},
 					   {"console", CONF_HYPERCALLS_CONSOLE},
 					   {"compat", CONF_HYPERCALLS_COMPAT},
@@ -247,8 +252,8 @@ static bool set_cpu_list(void *section, const struct key *k, const char *value)
 
 // clang-format off
 static const struct key keys[] = {
-	{{"host", "on-idle", "poweroff, reboot or halt", "the option `on-idle=`", "What the machine does when the last guest has stopped."},
-	 set_choice, HOST(on_idle), 0, ends, HOST(on_idle_set)},
+	{{"host", "on-idle", "poweroff, reboot, halt or monitor", "the option `on-idle=`", "What the machine does when the last guest has stopped; with monitor it goes on, and the monitor has the terminal."},
+	 set_choice, HOST(on_idle), 0, idles, HOST(on_idle_set)},
 	{{"host", "on-error", "poweroff, reboot or halt", "the option `on-error=`", "What it does when no guest can be started, or one of those that are over has crashed."},
 	 set_choice, HOST(on_error), 0, ends, HOST(on_error_set)},
 	{{"host", "input", "a guest's name", "the first guest", "Who is given what is typed."},

@@ -34,6 +34,11 @@ struct option {
 static const struct choice switches[] = {{"on", true}, {"off", false}, {NULL, 0}};
 static const struct choice ends[] = {
 	{"poweroff", END_POWEROFF}, {"reboot", END_REBOOT}, {"halt", END_HALT}, {NULL, 0}};
+static const struct choice idles[] = {{"poweroff", END_POWEROFF},
+				      {"reboot", END_REBOOT},
+				      {"halt", END_HALT},
+				      {"monitor", END_MONITOR},
+				      {NULL, 0}};
 static const struct choice levels[] = {
 	{"err", LOG_ERR}, {"warn", LOG_WARN}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
 static const struct choice machines[] = {{"pc", 0}, {"minimal", MACHINE_MINIMAL}, {NULL, 0}};
@@ -150,6 +155,20 @@ static bool set_exit_port(struct config *c, const struct option *o, const char *
 	return true;
 }
 
+/* A letter that Ctrl makes a control character of that no terminal needs for itself. */
+static bool set_escape(struct config *c, const struct option *o, const char *value)
+{
+	(void)o;
+	if (!strcmp(value, "off")) {
+		c->escape = 0;
+		return true;
+	}
+	if (value[0] < 'a' || value[0] > 'z' || value[1] || strchr("hijm", value[0]))
+		return false;
+	c->escape = (u8)(value[0] - 'a' + 1);
+	return true;
+}
+
 /* "com1", "0x3f8", either with ",speed"; "none". */
 static bool set_console(struct config *c, const struct option *o, const char *value)
 {
@@ -197,8 +216,8 @@ static const struct option options[] = {
 	{{"console", "com1, com2, com3, com4 or a port such as 0x3f8, each with ,speed if wanted; none", "com1,115200",
 	  "The serial port for messages and for the guest's console. The screen, where there is one, shows them too; with none it alone does."},
 	 set_console, 0, NULL},
-	{{"on-idle", "poweroff, reboot or halt", "poweroff", "What the machine does when the last guest has stopped."},
-	 set_choice, offsetof(struct config, on_idle), ends},
+	{{"on-idle", "poweroff, reboot, halt or monitor", "poweroff", "What the machine does when the last guest has stopped; with monitor it goes on, and the monitor has the terminal."},
+	 set_choice, offsetof(struct config, on_idle), idles},
 	{{"on-error", "halt, reboot or poweroff", "halt", "What the machine does when no guest can be started."},
 	 set_choice, offsetof(struct config, on_error), ends},
 	{{"exit-port", "none, or a port of the guest's: 0xf4", "none",
@@ -208,6 +227,10 @@ static const struct option options[] = {
 	 set_choice, offsetof(struct config, hypercall_console), switches},
 	{{"hypercall.compat", "on or off", "off", "Takes hypercalls in the older form, a string's address in RAX and its length in RBX (docs/guest-abi.md)."},
 	 set_choice, offsetof(struct config, hypercall_compat), switches},
+	{{"escape", "a letter but h, i, j, m; or off", "a", "The key before the console's own commands: Ctrl with this letter (docs/monitor.md). With off there are none, and no monitor."},
+	 set_escape, 0, NULL},
+	{{"colour", "on or off", "on", "Whether guests' names stand in colours before their lines."},
+	 set_choice, offsetof(struct config, colour), switches},
 	{{"loglevel", "err, warn, info or debug", "info", "The least serious messages that are shown."},
 	 set_choice, offsetof(struct config, loglevel), levels},
 };
@@ -226,6 +249,8 @@ void config_defaults(struct config *c)
 		.console_speed = UART_CLOCK,
 		.on_idle = END_POWEROFF,
 		.on_error = END_HALT,
+		.escape = 1,
+		.colour = true,
 		.loglevel = LOG_INFO,
 	};
 }

@@ -173,7 +173,7 @@ static int uart_create(struct vm *vm)
 
 	if (!vm->machine.uart_port)
 		return 0;
-	vuart_init(&vm->uart, &vm->console, &irq);
+	vuart_init(&vm->uart, &vm->console.dev, &irq);
 	return claim(vm, &vm->pio, vm->machine.uart_port, VUART_PORTS, &vuart_bus_ops, &vm->uart,
 		     "uart");
 }

@@ -347,7 +347,8 @@ static int walk_general(struct gmem *g, const struct gwalk_state *s, gva_t va, u
 		 * After the last try the bits stay as the racing vcpu left them: the translation
 		 * read is still one it made.
 		 */
-		if (walk_is_marked(&w, access) || walk_mark(&w, access) || tries == RETRIES)
+		if (walk_is_marked(&w, access) || access & GWALK_PEEK || walk_mark(&w, access) ||
+		    tries == RETRIES)
 			break;
 	}
 	*gpa = walk_address(&w, va);

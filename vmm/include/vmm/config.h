@@ -11,7 +11,7 @@
 #include <vmm/log.h>
 #include <vmm/types.h>
 
-enum end_action { END_POWEROFF, END_REBOOT, END_HALT };
+enum end_action { END_POWEROFF, END_REBOOT, END_HALT, END_MONITOR };
 
 #define CONFIG_CMDLINE_MAX 2048
 
@@ -25,11 +25,13 @@ struct config {
 	bool console_screen;
 	u16 console_port;
 	u32 console_speed;
-	u8 on_idle;             /* on-idle=poweroff|reboot|halt */
+	u8 on_idle;             /* on-idle=poweroff|reboot|halt|monitor */
 	u8 on_error;            /* on-error=halt|reboot|poweroff, default halt */
 	bool hypercall_console; /* hypercall.console=on|off, default off */
 	bool hypercall_compat;  /* hypercall.compat=on|off, default off */
 	u16 exit_port;          /* exit-port=0xf4: of the guest's; 0: none */
+	u8 escape;              /* escape=a..z|off: Ctrl with that letter, 1 to 26; 0: none */
+	bool colour;            /* colour=on|off: of guests' names, default on */
 	u8 loglevel;            /* loglevel=err|warn|info|debug, default info */
 };
 

@@ -23,7 +23,8 @@ struct gwalk_state {
 
 #define GWALK_READ  0
 #define GWALK_WRITE BIT(1)
-#define GWALK_EXEC  BIT(4) /* the bits of a page-fault error code */
+#define GWALK_EXEC  BIT(4)  /* the bits of a page-fault error code */
+#define GWALK_PEEK  BIT(31) /* the hypervisor looks: no accessed bit is set */
 
 struct gwalk_fault {
 	u8 vector; /* 14 #PF, 13 #GP (non-canonical), 12 #SS (set by callers) */

@@ -59,8 +59,12 @@ void host_cpuid(u32 leaf, u32 subleaf, u32 out[4]);
 
 /* Writes to every host console (serial and screen). May wait for the UART; gives up on a dead one. */
 void host_console_write(const char *text, size_t len);
+/* Bytes that can be written now without waiting, on the slowest of them. */
+size_t host_console_room(void);
 /* Takes up to `max` bytes that were typed; 0 if none. Called with interrupts off; never waits. */
 size_t host_console_read(u8 *buf, size_t max);
+/* Is there anything to take? Takes no lock. */
+bool host_console_typed(void);
 /* `fn(arg)` is called (interrupts off) when input has arrived. One listener; NULL for none. */
 void host_console_listen(void (*fn)(void *arg), void *arg);
 

@@ -34,15 +34,30 @@ struct hv {
 	struct spinlock lock;      /* of vm[] */
 	struct vm *vm[HV_VMS_MAX]; /* by vm->id; NULL: free */
 	u32 live;                  /* atomic: guests that run, or may again */
+	u32 holds;                 /* of them, those that are none, but hv_hold() for good */
 	u32 died;                  /* atomic: guests that were stopped for what they did */
-	bool many;                 /* guests' output is told apart by their names */
-	struct vm *console_vm;     /* who is given what is typed */
+	/*
+	 * Called on the first CPU, with no vcpu loaded there, soon after hv_serve(), and at service_at (ticks; SCHED_NEVER)
+	 * which only it may change. Both are set before any CPU runs; NULL: there is none.
+	 */
+	void (*service)(void *ctx);
+	void *service_ctx;
+	u64 service_at;
+	u32 serve; /* atomic: asked for */
 };
 
 void hv_init(struct hv *hv, unsigned cpus);
 /* A number for a guest; -HV_ENOSPC. hv_remove() gives it back. */
 int hv_add(struct hv *hv, struct vm *vm) must_check;
 void hv_remove(struct hv *hv, struct vm *vm);
+/* The machine goes on, even with no guest that runs; until hv_ended() is called for it. */
+void hv_hold(struct hv *hv);
+/* Something is there for hv->service. From any CPU, in an interrupt too. */
+void hv_serve(struct hv *hv);
+/* Something has been typed for `vm`; nothing happens if it is none of the VMs any more. From any CPU. */
+void hv_input(struct hv *hv, const struct vm *vm);
+/* Starts, from zero, or ends the timing of all exits of `vm`: v->times. From any CPU. */
+void hv_time(struct hv *hv, struct vm *vm, bool on);
 /* A guest will not run again. */
 void hv_ended(struct hv *hv, bool died);
 

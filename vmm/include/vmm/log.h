@@ -26,7 +26,10 @@ enum log_level log_get_level(void);
 #define log_info(...)  log_line(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
 
-/* For a panic, when no other CPU runs any more. */
+/* Lines (with "havoc: " and the line's end) go to `fn` instead of the host's console; NULL: as before. */
+void log_to(void (*fn)(void *ctx, const char *line, size_t len), void *ctx);
+
+/* For a panic, when no other CPU runs any more: to the host's console, past all locks. */
 void log_break_lock(void);
 
 /* The last lines kept, oldest first, each handed to `fn` without newline. */

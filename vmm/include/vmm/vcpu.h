@@ -43,6 +43,8 @@ enum {
 #define REQ_UNHALT BIT(11) /* a kick: its HLT, or else the next one, is over */
 #define REQ_EXTINT BIT(12) /* the I/O APIC sends it to the PIC for an interrupt */
 #define REQ_PIC    BIT(13) /* the PIC's INT output has risen */
+#define REQ_CALL   BIT(14) /* `call` is to be made */
+#define REQ_TIMED  BIT(15) /* the next exit is timed, and so on while v->timed */
 #define REQ_HALTED BIT(5)  /* it executed HLT: wait before the next entry */
 
 /* What a handler wants done next. */
@@ -71,6 +73,9 @@ struct vmtrr {
 	u64 variable[2 * VMTRR_VARIABLE]; /* base, mask, base, mask... */
 	u64 fixed[VMTRR_FIXED];
 };
+
+struct vcpu_call;
+struct hv;
 
 struct vcpu {
 	u64 gpr[16];
@@ -116,7 +121,29 @@ struct vcpu {
 	struct steal_time steal;
 	struct gwalk_cache
 		fetch; /* where the last intercepted instruction was fetched from; a back end may look there */
-	u64 exits[EXIT_KINDS]; /* statistics */
+	struct vcpu_call *call; /* under hv->lock; NULL: none is under way */
+	u64 exits[EXIT_KINDS];  /* statistics */
+	u32 timed;              /* atomic: vm_time() has turned it on */
+	struct vcpu_times {
+		/* Ticks spent in Havoc's code after exits, by kind, and in the guest. */
+		u64 exits[EXIT_KINDS], ticks[EXIT_KINDS], guest;
+	} times;
 };
+
+/*
+ * Something to be done with the vcpu's state at hand, loaded, wherever it is: fn() is called in its own turn, between two
+ * of its instructions, whether it runs, waits or is parked. `done` is set after that (atomic). The caller keeps it until then.
+ */
+struct vcpu_call {
+	void (*fn)(struct vcpu *v, void *arg);
+	void *arg;
+	u32 done;
+};
+
+/*
+ * Asks for a call, from any CPU. -HV_ENOENT: `vm` is no VM any more, or has no such vcpu; -HV_EBUSY: another one is under way;
+ * -HV_EINVAL: it has never been started, and has no state.
+ */
+int vcpu_call(struct hv *hv, const struct vm *vm, unsigned id, struct vcpu_call *call) must_check;
 
 #endif

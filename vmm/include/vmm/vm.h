@@ -42,14 +42,13 @@ enum vm_state { VM_STOPPED, VM_RUNNING, VM_PAUSED, VM_BACKOFF, VM_DEAD };
 #define VM_STOP    BIT(4)
 #define VM_KILL    BIT(5)
 #define VM_DESTROY BIT(6)
+#define VM_QUIET   BIT(7) /* VM_STOP by one who tells it himself; VM_RESET whatever on_reboot says */
 
-/* The line that the guest is writing: core/output.c. */
-struct vm_output {
-	char line[240];
-	unsigned len;
-	u8 follow; /* bytes of a UTF-8 sequence that are still to come */
-	bool held; /* its first byte, C2, is held back */
-	u8 escape; /* in the midst of a terminal's control sequence */
+/* Where the guest's serial port and console hypercalls lead to. */
+struct vm_console {
+	struct chardev dev;
+	void (*ended)(
+		void *ctx); /* what the guest has begun to write is all: it has stopped, or starts anew; NULL: of no interest */
 };
 
 /* A CPUID leaf as the guest sees it, computed once; dynamic bits are patched at the exit. */
@@ -95,13 +94,12 @@ struct vm {
 	bool end_told;                    /* the log has said why it ends */
 	bool ending;                      /* VM_DESTROY is all that is still to be done */
 	void (*destroyed)(struct vm *vm); /* VM_DESTROY is done: the memory of *vm is the callee's */
-	struct vm_output output;
-	u8 on_reboot, on_crash; /* enum conf_policy */
-	u64 started_at;         /* ticks, the last time */
-	u64 restart_at;         /* VM_BACKOFF */
-	unsigned quick_resets;  /* in a row, each soon after the start */
-	unsigned crashes;       /* in a row likewise */
-	u64 watchdog;           /* ticks of the first vcpu's run time; 0: off */
+	u8 on_reboot, on_crash;           /* enum conf_policy */
+	u64 started_at;                   /* ticks, the last time */
+	u64 restart_at;                   /* VM_BACKOFF */
+	unsigned quick_resets;            /* in a row, each soon after the start */
+	unsigned crashes;                 /* in a row likewise */
+	u64 watchdog;                     /* ticks of the first vcpu's run time; 0: off */
 	u64 alive_run; /* what that was when it last halted or took an interrupt; kept only with a watchdog */
 	struct timer watchdog_timer;
 	const struct backend_ops *ops;
@@ -128,7 +126,7 @@ struct vm {
 		      [VM_CPUID_INDEX]; /* first entry of basic and extended leaves, or VM_CPUID_NONE */
 	struct vm_policy policy;
 	struct load_image image;
-	struct chardev console; /* the UART's far end */
+	struct vm_console console;
 	const struct vm_device *devices;
 	bool hypercall_console, hypercall_compat;
 	u16 exit_port; /* 0: none */
@@ -142,7 +140,7 @@ struct vm {
 	u32 roused; /* atomic: how often a vcpu has ceased to have never_wakes set */
 	u64 resets;
 	const char *reset_how; /* for the log */
-	char why[160];         /* VM_DEAD: the reason */
+	char why[160];         /* VM_DEAD: the reason, until it is started again */
 	/* Of a VM with several CPUs: they share its devices, under a lock that one with a single CPU does not need. */
 	struct spinlock dev_lock;
 	struct locked_region locked[VM_LOCKED_MAX];
@@ -177,6 +175,7 @@ struct vm_params {
 	u64 mem;
 	unsigned cpus; /* 1 to VM_CPUS_MAX; *vm has vm_size(cpus) bytes */
 	struct load_image image;
+	struct vm_console console;
 	bool hypercall_console, hypercall_compat;
 	u16 exit_port; /* a write to it, and to none of the three behind it, ends the guest; 0: none */
 	const struct backend_ops *ops;
@@ -204,6 +203,9 @@ int vm_boot(struct vm *vm, struct load_error *why) must_check;
  * which destroyed(vm) is called.
  */
 void vm_start(struct vm *vm);
+void vm_stop(struct vm *vm); /* as if its power were cut; nothing is said of it in the log */
+void vm_restart(
+	struct vm *vm); /* as if its reset button were pressed; whatever its on_reboot says */
 void vm_pause(struct vm *vm);
 void vm_resume(struct vm *vm);
 void vm_request_destroy(struct vm *vm, void (*destroyed)(struct vm *vm));

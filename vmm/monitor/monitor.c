@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The monitor's shell: reads keys, edits the line, completes it, runs the command, waits for it. monitor.h. Called by
+ * cpu_loop() as hv->service.
+ */
+#include <vmm/monitor.h>
+
+#include <vmm/clock.h>
+#include <vmm/fmt.h>
+#include <vmm/host.h>
+#include <vmm/string.h>
+
+#include "monitor_priv.h"
+
+#define PROMPT  "havoc> "
+#define PUMP_MS 10
+
+static const char welcome[] =
+	"havoc: monitor; `help` lists the commands, Ctrl-D leads back to the guests\r\n";
+
+size_t monitor_size(void)
+{
+	return sizeof(struct monitor);
+}
+
+static void wake(void *ctx)
+{
+	hv_serve(((struct monitor *)ctx)->hv);
+}
+
+struct monitor *monitor_init(void *memory, struct hv *hv, struct mux *c,
+			     struct monitor_guest *guest, unsigned guests,
+			     const struct monitor_ops *ops, void *ctx)
+{
+	struct monitor *m = memory;
+
+	memset(m, 0, sizeof(*m));
+	m->hv = hv;
+	m->mux = c;
+	m->guest = guest;
+	m->guests = guests;
+	m->ops = ops;
+	m->ctx = ctx;
+	edit_init(&m->edit);
+	c->wake_ctx = m;
+	c->wake = wake;
+	hv->service_ctx = m;
+	hv->service = monitor_service;
+	return m;
+}
+
+void monitor_set_guests(struct monitor *m, unsigned guests)
+{
+	m->guests = guests;
+}
+
+void monitor_stay(struct monitor *m)
+{
+	m->hv->holds++;
+	hv_hold(m->hv);
+	hv_serve(m->hv);
+}
+
+static void write(struct monitor *m, const char *text)
+{
+	mux_monitor_write(m->mux, text, strlen(text));
+}
+
+static void prompt(struct monitor *m)
+{
+	char row[EDIT_SHOW];
+	size_t len = edit_show(&m->edit, PROMPT, row);
+
+	mux_monitor_prompt(m->mux, row, len);
+}
+
+/* ---- Waiting ------------------------------------------------------------------------------------ */
+
+static u64 ticks_of(u64 ms)
+{
+	return clock_mul_div(ms, host_tick_hz(), 1000);
+}
+
+u64 monitor_ms(u64 ticks)
+{
+	return clock_mul_div(ticks, 1000, host_tick_hz());
+}
+
+void monitor_wait(struct monitor *m, bool (*poll)(struct monitor *m, struct report *r), u64 ms,
+		  u64 limit_ms)
+{
+	m->poll = poll;
+	m->cancel = NULL;
+	m->poll_every = ticks_of(ms);
+	m->give_up = limit_ms ? host_ticks() + ticks_of(limit_ms) : SCHED_NEVER;
+}
+
+bool monitor_waited_too_long(const struct monitor *m)
+{
+	return host_ticks() >= m->give_up;
+}
+
+/* ---- A command ---------------------------------------------------------------------------------- */
+
+/* Words, by spaces; -j is taken out. False: there are too many. */
+static bool split(struct monitor *m, const char **name, bool *json)
+{
+	char *c = m->words;
+
+	memcpy(m->words, m->edit.line, m->edit.len + 1);
+	m->args = 0;
+	*name = NULL;
+	*json = false;
+	for (;;) {
+		const char *word;
+
+		while (*c == ' ')
+			*c++ = '\0';
+		if (!*c)
+			return true;
+		word = c;
+		while (*c && *c != ' ')
+			c++;
+		if (*c)
+			*c++ = '\0';
+		if (!strcmp(word, "-j"))
+			*json = true;
+		else if (!*name)
+			*name = word;
+		else if (m->args == MONITOR_ARGS)
+			return false;
+		else
+			m->arg[m->args++] = word;
+	}
+}
+
+static void finish(struct monitor *m)
+{
+	report_end(&m->report);
+	mux_monitor_ready(m->mux);
+	m->poll = NULL;
+	if (m->open)
+		prompt(m);
+}
+
+static void run_command(struct monitor *m, const char *name, struct report *r)
+{
+	const struct command *c = command_find(name);
+	const char *nearest;
+
+	if (!c) {
+		nearest = monitor_nearest(name);
+		report_error(r, "there is no command \"%s\": %s%s%s`help` lists them", name,
+			     nearest ? "did you mean `" : "", nearest ? nearest : "",
+			     nearest ? "`? " : "");
+		return;
+	}
+	if (m->args < c->min_args || m->args > c->max_args) {
+		report_error(r, "usage: %s%s%s", c->doc.name, *c->doc.args ? " " : "", c->doc.args);
+		return;
+	}
+	c->run(m, r);
+}
+
+static void run_line(struct monitor *m)
+{
+	struct report *r = &m->report;
+	const char *name;
+	bool fits = split(m, &name, &r->json);
+
+	edit_next(&m->edit, true);
+	if (!name) {
+		prompt(m);
+		return;
+	}
+	r->write = mux_monitor_write;
+	r->ctx = m->mux;
+	m->poll = NULL;
+	mux_monitor_busy(m->mux);
+	report_begin(r);
+	if (fits)
+		run_command(m, name, r);
+	else
+		report_error(r, "that is more than %u words", MONITOR_ARGS);
+	if (!m->poll)
+		finish(m);
+}
+
+/* ---- Completion --------------------------------------------------------------------------------- */
+
+struct candidates {
+	const char *word; /* what is there of it */
+	size_t len;
+	unsigned found;
+	char common[EDIT_MAX]; /* what all of them begin with */
+	bool show;
+	struct monitor *m;
+};
+
+static void candidate(struct candidates *c, const char *text)
+{
+	size_t n;
+
+	if (strncmp(text, c->word, c->len))
+		return;
+	if (c->show) {
+		write(c->m, "  ");
+		write(c->m, text);
+		return;
+	}
+	if (!c->found++) {
+		fmt_s(c->common, sizeof(c->common), "%s", text);
+		return;
+	}
+	for (n = 0; c->common[n] && c->common[n] == text[n]; n++)
+		;
+	c->common[n] = '\0';
+}
+
+static void candidates(struct candidates *c, const struct command *cmd, unsigned place)
+{
+	struct monitor *m = c->m;
+
+	if (!place) {
+		for (unsigned i = 0; i < command_count; i++)
+			candidate(c, commands[i].doc.name);
+		return;
+	}
+	if (!cmd || place > 1)
+		return;
+	for (unsigned i = 0; cmd->guest && i < m->guests; i++)
+		candidate(c, m->guest[i].name);
+	if (cmd->all)
+		candidate(c, "all");
+	for (unsigned i = 0; cmd->words && cmd->words[i]; i++)
+		candidate(c, cmd->words[i]);
+	if (!strcmp(cmd->doc.name, "help"))
+		candidates(c, cmd, 0);
+}
+
+/* The word before the cursor: its start, and which one it is. */
+static unsigned word_at(const struct edit *e, unsigned *place, char name[EDIT_MAX])
+{
+	unsigned start = e->cur, n = 0;
+
+	while (start && e->line[start - 1] != ' ')
+		start--;
+	*place = 0;
+	name[0] = '\0';
+	while (n < start) {
+		unsigned from;
+
+		while (n < start && e->line[n] == ' ')
+			n++;
+		from = n;
+		while (n < start && e->line[n] != ' ')
+			n++;
+		if (n == from)
+			break;
+		if (!(*place)++)
+			fmt_s(name, EDIT_MAX, "%.*s", (int)(n - from), e->line + from);
+	}
+	return start;
+}
+
+static void complete(struct monitor *m)
+{
+	struct edit *e = &m->edit;
+	char name[EDIT_MAX];
+	unsigned place, start = word_at(e, &place, name);
+	struct candidates c = {.word = e->line + start, .len = e->cur - start, .m = m};
+	const struct command *cmd = command_find(name);
+
+	candidates(&c, cmd, place);
+	if (c.found && strlen(c.common) > c.len)
+		edit_insert(e, c.common + c.len, strlen(c.common) - c.len);
+	else if (c.found > 1) {
+		c.show = true;
+		write(m, "\r\n");
+		candidates(&c, cmd, place);
+		write(m, "\r\n");
+	}
+	if (c.found == 1)
+		edit_insert(e, " ", 1);
+}
+
+/* ---- The service -------------------------------------------------------------------------------- */
+
+static void leave(struct monitor *m)
+{
+	m->open = false;
+	write(m, "\r\n");
+	mux_close_monitor(m->mux);
+	hv_ended(m->hv, false); /* it no longer holds the machine */
+}
+
+static void key(struct monitor *m, u8 byte)
+{
+	switch (edit_key(&m->edit, byte)) {
+	case EDIT_LINE:
+		write(m, "\r\n");
+		run_line(m);
+		return;
+	case EDIT_COMPLETE:
+		complete(m);
+		break;
+	case EDIT_CANCEL:
+		write(m, "^C\r\n");
+		edit_next(&m->edit, false);
+		break;
+	case EDIT_LEAVE:
+		leave(m);
+		return;
+	case EDIT_REDRAW:
+		write(m, "\x1b[H\x1b[2J");
+		break;
+	default:
+		break;
+	}
+	prompt(m);
+}
+
+/* While a command waits the keys do too, but for Ctrl-C. */
+static void cancelled(struct monitor *m)
+{
+	if (m->cancel)
+		m->cancel(m);
+	if (!m->report.json)
+		write(m, "^C\r\n");
+	finish(m);
+}
+
+static void keys(struct monitor *m)
+{
+	u8 byte;
+
+	while (m->open && !m->poll && mux_monitor_read(m->mux, &byte, 1))
+		key(m, byte);
+	if (m->poll && mux_monitor_cancelled(m->mux))
+		cancelled(m);
+}
+
+static void opened(struct monitor *m)
+{
+	m->open = true;
+	hv_hold(m->hv);
+	edit_next(&m->edit, false);
+	write(m, welcome);
+	if (!m->poll)
+		prompt(m);
+}
+
+/* Commands run here only: so nobody looks at it meanwhile. */
+static void bury(struct monitor *m)
+{
+	for (unsigned i = 0; i < m->guests; i++) {
+		struct monitor_guest *g = &m->guest[i];
+		struct vm *vm = __atomic_exchange_n(&g->gone, NULL, __ATOMIC_ACQ_REL);
+
+		if (!vm)
+			continue;
+		fmt_s(g->why, sizeof(g->why), "%s", vm->why);
+		g->vm = NULL;
+		m->ops->gone(m->ctx, i + 1, vm);
+	}
+}
+
+void monitor_vm_gone(struct vm *vm)
+{
+	struct monitor *m = vm->hv->service_ctx;
+	struct hv *hv = vm->hv;
+
+	for (unsigned i = 0; i < m->guests; i++)
+		if (m->guest[i].vm == vm)
+			__atomic_store_n(&m->guest[i].gone, vm, __ATOMIC_RELEASE);
+	hv_serve(hv);
+}
+
+void monitor_service(void *monitor)
+{
+	struct monitor *m = monitor;
+	u64 next = SCHED_NEVER;
+
+	bury(m);
+	if (m->hv->holds && !m->open &&
+	    __atomic_load_n(&m->hv->live, __ATOMIC_ACQUIRE) == m->hv->holds)
+		mux_open_monitor(m->mux);
+	if (!m->open && __atomic_load_n(&m->mux->view, __ATOMIC_ACQUIRE) == MUX_MON)
+		opened(m);
+	keys(m);
+	while (m->poll && m->poll(m, &m->report)) {
+		finish(m);
+		keys(m); /* what was typed meanwhile */
+	}
+	if (m->poll)
+		next = host_ticks() + m->poll_every;
+	if (mux_pump(m->mux))
+		next = MIN(next, host_ticks() + ticks_of(PUMP_MS));
+	m->hv->service_at = next;
+}

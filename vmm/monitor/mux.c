@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The terminal and what is shown on it: mux.h is its contract. Everything goes through the guests' rings: a guest
+ * appends to its own, and the terminal is brought up to date from there, by the guest itself while it is shown, which so
+ * waits for its own output; or, after the view has changed, by the first CPU, piece by piece.
+ */
+#include <vmm/mux.h>
+
+#include <vmm/errno.h>
+#include <vmm/fmt.h>
+#include <vmm/host.h>
+#include <vmm/string.h>
+
+#include "mux_priv.h"
+
+#define TAIL_LINES 20 /* what is shown of a guest again, if nothing of it is new */
+#define PIECE      256
+
+void mux_put(struct mux *c, const char *text, size_t len)
+{
+	if (!len)
+		return;
+	host_console_write(text, len);
+	c->line_start = text[len - 1] == '\n';
+}
+
+void mux_say(struct mux *c, const char *fmt, ...)
+{
+	char text[160];
+	va_list ap;
+
+	va_start(ap, fmt);
+	fmt_v(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	mux_new_line(c);
+	mux_put(c, text, strlen(text));
+}
+
+void mux_new_line(struct mux *c)
+{
+	if (!c->line_start)
+		mux_put(c, "\r\n", 2);
+}
+
+/* ---- A guest's ring --------------------------------------------------------------------------- */
+
+static void keep(struct mux_port *p, const u8 *buf, size_t len)
+{
+	spin_lock(&p->lock);
+	for (size_t i = 0; i < len; i++)
+		p->kept[(p->written + i) % MUX_KEPT] = buf[i];
+	p->written += len;
+	spin_unlock(&p->lock);
+}
+
+static u64 lost(const struct mux_port *p)
+{
+	u64 behind = p->written - p->shown;
+
+	return behind > MUX_KEPT ? behind - MUX_KEPT : 0;
+}
+
+/* The next piece to show; 0: there is none. *gone: bytes before it that are lost. */
+static size_t next_piece(struct mux_port *p, u8 *buf, u64 *gone)
+{
+	size_t n;
+
+	spin_lock(&p->lock);
+	*gone = lost(p);
+	p->shown += *gone;
+	n = (size_t)MIN(p->written - p->shown, (u64)PIECE);
+	for (size_t i = 0; i < n; i++)
+		buf[i] = p->kept[(p->shown + i) % MUX_KEPT];
+	p->shown += n;
+	spin_unlock(&p->lock);
+	return n;
+}
+
+/* Back to where the last lines of what was shown begin. */
+static void show_again(struct mux_port *p)
+{
+	u64 oldest, at;
+	unsigned lines = 0;
+
+	spin_lock(&p->lock);
+	oldest = p->written > MUX_KEPT ? p->written - MUX_KEPT : 0;
+	for (at = p->written; at > oldest; at--)
+		if (p->kept[(at - 1) % MUX_KEPT] == '\n' && lines++ == TAIL_LINES)
+			break;
+	if (at < p->shown)
+		p->shown = at;
+	spin_unlock(&p->lock);
+}
+
+/* ---- Lines of all ----------------------------------------------------------------------------- */
+
+/* Red and blue are hard to read on many terminals: ECMA-48 "SGR". */
+static const char colours[] = {'6', '3', '2', '5'};
+
+static void put_line(struct mux *c, struct mux_port *p)
+{
+	struct mux_text *t = &p->text;
+	char line[MUX_LINE + 64];
+	int n;
+
+	if (c->colour)
+		n = fmt_s(line, sizeof(line), "\x1b[3%cm[%s]\x1b[m %.*s\r\n",
+			  colours[p->number % sizeof(colours)], p->name, (int)t->len, t->line);
+	else
+		n = fmt_s(line, sizeof(line), "[%s] %.*s\r\n", p->name, (int)t->len, t->line);
+	t->len = 0;
+	mux_put(c, line, MIN((size_t)n, sizeof(line) - 1));
+}
+
+static void show_lines(struct mux *c, struct mux_port *p, const u8 *buf, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (mux_text_put(&p->text, buf[i]))
+			put_line(c, p);
+}
+
+/* ---- Bringing the terminal up to date ----------------------------------------------------------- */
+
+static bool is_shown(const struct mux *c, const struct mux_port *p)
+{
+	u8 view = __atomic_load_n(&c->view, __ATOMIC_ACQUIRE);
+
+	return view == MUX_ALL ||
+	       (view == MUX_ONE && __atomic_load_n(&c->focus, __ATOMIC_ACQUIRE) == p->number);
+}
+
+/* Under the lock. False: nothing was left. */
+static bool show_piece(struct mux *c, struct mux_port *p)
+{
+	u8 buf[PIECE];
+	u64 gone;
+	size_t n = next_piece(p, buf, &gone);
+
+	if (gone) {
+		p->text = (struct mux_text){.len = 0};
+		mux_say(c, "havoc: %llu bytes of guest %s were not kept\r\n",
+			(unsigned long long)gone, p->name);
+	}
+	if (!n)
+		return false;
+	if (c->view == MUX_ALL)
+		show_lines(c, p, buf, n);
+	else
+		mux_put(c, (const char *)buf, n);
+	return true;
+}
+
+static void port_write(void *ctx, const u8 *buf, size_t len)
+{
+	struct mux_port *p = ctx;
+	struct mux *c = p->mux;
+
+	while (len) {
+		/* No more at a time than the ring keeps, or it would be lost while the terminal is waited for. */
+		size_t n = MIN(len, (size_t)MUX_KEPT / 2);
+
+		keep(p, buf, n);
+		buf += n;
+		len -= n;
+		if (!is_shown(c, p))
+			continue;
+		spin_lock(&c->lock);
+		while (is_shown(c, p) && show_piece(c, p))
+			;
+		spin_unlock(&c->lock);
+	}
+	/* The interrupt that tells of it is late when guests write much: the user shall be heard even so. */
+	if (unlikely(host_console_typed()))
+		mux_arrived(c);
+}
+
+/* The guest's last words may have no end of line. */
+static void port_ended(void *ctx)
+{
+	struct mux_port *p = ctx;
+	struct mux *c = p->mux;
+
+	spin_lock(&c->lock);
+	if (p->text.len)
+		put_line(c, p);
+	p->text = (struct mux_text){.len = 0};
+	spin_unlock(&c->lock);
+}
+
+/* Host consoles differ in speed, and the interrupt that has brought a key may not wait for any. */
+bool mux_pump(struct mux *c)
+{
+	bool more = false;
+
+	spin_lock(&c->lock);
+	for (unsigned i = 0; c->behind && i < MUX_PORTS; i++) {
+		struct mux_port *p = &c->port[i];
+
+		if (!p->kept || !is_shown(c, p))
+			continue;
+		while (host_console_room() >= 2 * PIECE && show_piece(c, p))
+			;
+		more |= __atomic_load_n(&p->written, __ATOMIC_ACQUIRE) != p->shown;
+	}
+	c->behind = more;
+	spin_unlock(&c->lock);
+	return more;
+}
+
+static size_t port_read(void *ctx, u8 *buf, size_t max)
+{
+	struct mux_port *p = ctx;
+	size_t n = 0;
+
+	spin_lock(&p->lock);
+	while (n < max && p->typed_tail != p->typed_head)
+		buf[n++] = p->typed[p->typed_tail++ % MUX_TYPED];
+	spin_unlock(&p->lock);
+	return n;
+}
+
+/* ---- Views, under the lock ---------------------------------------------------------------------- */
+
+static struct mux_port *port_of(struct mux *c, unsigned number)
+{
+	struct mux_port *p;
+
+	if (number < 1 || number > MUX_PORTS)
+		return NULL;
+	p = &c->port[number - 1];
+	return p->kept ? p : NULL;
+}
+
+static void set_view(struct mux *c, u8 view)
+{
+	for (unsigned i = 0; i < MUX_PORTS; i++)
+		c->port[i].text = (struct mux_text){.len = 0};
+	c->escaped = false;
+	c->behind = true;
+	__atomic_store_n(&c->view, view, __ATOMIC_RELEASE);
+}
+
+bool mux_view_one(struct mux *c, unsigned number)
+{
+	struct mux_port *p = port_of(c, number);
+
+	if (!p)
+		return false;
+	__atomic_store_n(&c->focus, number, __ATOMIC_RELEASE);
+	mux_say(c, "havoc: guest %u, %s\r\n", number, p->name);
+	show_again(p);
+	set_view(c, MUX_ONE);
+	return true;
+}
+
+void mux_view_all(struct mux *c)
+{
+	struct mux_port *p = port_of(c, c->focus);
+
+	mux_say(c, "havoc: all guests%s%s\r\n", p ? "; what is typed goes to " : "",
+		p ? p->name : "");
+	set_view(c, MUX_ALL);
+}
+
+/* The next one that there is, in the order of the numbers, and around; the same one, if it is alone. */
+unsigned mux_next(struct mux *c)
+{
+	unsigned n = c->focus;
+
+	for (unsigned i = 0; i < MUX_PORTS; i++) {
+		n = n % MUX_PORTS + 1;
+		if (port_of(c, n))
+			return n;
+	}
+	return 0;
+}
+
+void mux_view_monitor(struct mux *c)
+{
+	if (c->view == MUX_MON)
+		return;
+	c->view_before = c->view;
+	mux_new_line(c);
+	c->typed_tail = c->typed_head;
+	set_view(c, MUX_MON);
+}
+
+/* ---- The interface ---------------------------------------------------------------------------- */
+
+void mux_init(struct mux *c, struct hv *hv, u8 key)
+{
+	memset(c, 0, sizeof(*c));
+	c->hv = hv;
+	c->key = key;
+	c->line_start = true;
+	c->view = c->view_before = MUX_ALL;
+	for (unsigned i = 0; i < MUX_PORTS; i++)
+		c->port[i] = (struct mux_port){.mux = c, .number = i + 1};
+}
+
+int mux_attach(struct mux *c, unsigned number, const char *name, struct vm_console *out)
+{
+	struct mux_port *p = &c->port[number - 1];
+	hpa_t pa;
+
+	if (!p->kept) {
+		if (host_mem_alloc(MUX_KEPT + MUX_TYPED, PAGE_SIZE, &pa))
+			return -HV_ENOMEM;
+		spin_lock(&p->lock);
+		p->typed = (u8 *)host_va(pa) + MUX_KEPT;
+		p->kept = host_va(pa);
+		spin_unlock(&p->lock);
+	}
+	p->name = name;
+	*out = (struct vm_console){
+		.dev = {.write = port_write, .read = port_read, .ctx = p},
+		.ended = port_ended,
+	};
+	return 0;
+}
+
+void mux_set_vm(struct mux *c, unsigned number, const struct vm *vm)
+{
+	__atomic_store_n(&c->port[number - 1].vm, vm, __ATOMIC_RELEASE);
+}
+
+void mux_begin(struct mux *c, unsigned number, bool all)
+{
+	c->focus = number;
+	c->view = c->view_before = all ? MUX_ALL : MUX_ONE;
+}
+
+bool mux_show_one(struct mux *c, unsigned number)
+{
+	bool found;
+
+	spin_lock(&c->lock);
+	found = mux_view_one(c, number);
+	spin_unlock(&c->lock);
+	if (found)
+		hv_serve(c->hv);
+	return found;
+}
+
+void mux_show_all(struct mux *c)
+{
+	spin_lock(&c->lock);
+	mux_view_all(c);
+	spin_unlock(&c->lock);
+	hv_serve(c->hv);
+}
+
+void mux_open_monitor(struct mux *c)
+{
+	spin_lock(&c->lock);
+	mux_view_monitor(c);
+	spin_unlock(&c->lock);
+	if (c->wake)
+		c->wake(c->wake_ctx);
+}
+
+void mux_close_monitor(struct mux *c)
+{
+	spin_lock(&c->lock);
+	c->busy = false;
+	if (c->view == MUX_MON) {
+		c->prompt_len = 0;
+		if (c->view_before != MUX_ONE || !mux_view_one(c, c->focus))
+			mux_view_all(c);
+	}
+	spin_unlock(&c->lock);
+}
+
+/* The monitor's line stands below whatever the log says. */
+static void prompt_again(struct mux *c)
+{
+	if (c->view == MUX_MON && c->prompt_len)
+		mux_put(c, c->prompt, c->prompt_len);
+}
+
+static void log_later(struct mux *c, const char *line, size_t len)
+{
+	if (len > sizeof(c->waiting) - c->waiting_len) {
+		c->waiting_lost++;
+		return;
+	}
+	memcpy(c->waiting + c->waiting_len, line, len);
+	c->waiting_len += len;
+}
+
+void mux_log(void *mux, const char *line, size_t len)
+{
+	struct mux *c = mux;
+
+	spin_lock(&c->lock);
+	if (c->view == MUX_MON && c->busy) {
+		log_later(c, line, len);
+		spin_unlock(&c->lock);
+		return;
+	}
+	if (c->view == MUX_MON && c->prompt_len)
+		mux_put(c, "\r\x1b[K", 4);
+	else
+		mux_new_line(c);
+	mux_put(c, line, len);
+	prompt_again(c);
+	spin_unlock(&c->lock);
+}
+
+size_t mux_monitor_read(struct mux *c, u8 *buf, size_t max)
+{
+	size_t n = 0;
+
+	spin_lock(&c->lock);
+	while (n < max && c->typed_tail != c->typed_head)
+		buf[n++] = c->typed[c->typed_tail++ % MUX_MONITOR];
+	spin_unlock(&c->lock);
+	return n;
+}
+
+bool mux_monitor_cancelled(struct mux *c)
+{
+	bool found = false;
+
+	spin_lock(&c->lock);
+	for (u32 at = c->typed_tail; at != c->typed_head && !found; at++) {
+		found = c->typed[at % MUX_MONITOR] == 3;
+		if (found)
+			c->typed_tail = at + 1;
+	}
+	spin_unlock(&c->lock);
+	return found;
+}
+
+void mux_monitor_write(void *mux, const char *text, size_t len)
+{
+	struct mux *c = mux;
+
+	spin_lock(&c->lock);
+	c->prompt_len = 0;
+	if (c->view == MUX_MON)
+		mux_put(c, text, len);
+	spin_unlock(&c->lock);
+}
+
+void mux_monitor_busy(struct mux *c)
+{
+	spin_lock(&c->lock);
+	c->busy = true;
+	spin_unlock(&c->lock);
+}
+
+void mux_monitor_ready(struct mux *c)
+{
+	spin_lock(&c->lock);
+	c->busy = false;
+	mux_put(c, c->waiting, c->waiting_len);
+	if (c->waiting_lost)
+		mux_say(c, "havoc: and %u lines more: `log` has them\r\n", c->waiting_lost);
+	c->waiting_len = c->waiting_lost = 0;
+	spin_unlock(&c->lock);
+}
+
+void mux_monitor_prompt(struct mux *c, const char *text, size_t len)
+{
+	spin_lock(&c->lock);
+	c->prompt_len = MIN(len, sizeof(c->prompt));
+	memcpy(c->prompt, text, c->prompt_len);
+	prompt_again(c);
+	spin_unlock(&c->lock);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a guest writes, made into lines of plain text, for a terminal that several share: none has it to itself, so what moves
+ * the cursor or clears the screen is left out, lest it write over the others' lines, or what looks like the hypervisor's.
+ * Called by mux.c. PURE. ECMA-48 "Control functions".
+ */
+#include <vmm/mux.h>
+
+enum { TEXT, ESCAPE, CONTROL, STRING };
+
+/* What follows `byte` in an escape sequence: STRING ends with BEL, or with ESC \. */
+static u8 escape_next(u8 state, u8 byte)
+{
+	if (byte == '\n' || byte == 0x18 || byte == 0x1a)
+		return TEXT;
+	if (byte == 0x1b)
+		return ESCAPE;
+	switch (state) {
+	case ESCAPE:
+		if (byte == '[')
+			return CONTROL;
+		if (byte == ']' || byte == 'P' || byte == 'X' || byte == '^' || byte == '_')
+			return STRING;
+		return byte >= 0x20 && byte < 0x30 ? ESCAPE : TEXT;
+	case CONTROL:
+		return byte >= 0x40 ? TEXT : CONTROL;
+	default:
+		return byte == 7 ? TEXT : STRING;
+	}
+}
+
+static bool is_text(struct mux_text *t, u8 byte)
+{
+	if (t->escape != TEXT || byte == 0x1b) {
+		t->escape = escape_next(t->escape, byte);
+		return byte == '\n';
+	}
+	return byte == '\n' || byte == '\t' || (byte >= 0x20 && byte != 0x7f);
+}
+
+static void append(struct mux_text *t, u8 byte)
+{
+	t->line[t->len++] = (char)byte;
+}
+
+/*
+ * The controls from 0x80 to 0x9f are left out, too, as bytes of their own and as UTF-8 has them, C2 80 to C2 9F: a terminal may take
+ * either. So a C2 is held back until it is known what follows.
+ */
+static void put_high(struct mux_text *t, u8 byte)
+{
+	bool held = t->held;
+
+	t->held = false;
+	if (byte >= 0xc0) {
+		t->follow = byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : 1;
+		t->held = byte == 0xc2;
+		if (!t->held)
+			append(t, byte);
+		return;
+	}
+	if (byte < 0xa0 && (held || !t->follow)) {
+		t->follow = 0;
+		return;
+	}
+	if (held)
+		append(t, 0xc2);
+	if (t->follow)
+		t->follow--;
+	append(t, byte);
+}
+
+bool mux_text_put(struct mux_text *t, u8 byte)
+{
+	if (!is_text(t, byte))
+		return false;
+	if (byte < 0x80) {
+		t->follow = 0;
+		t->held = false;
+		if (byte == '\n')
+			return true;
+		append(t, byte);
+	} else {
+		put_high(t, byte);
+	}
+	return t->len > MUX_LINE - 2; /* there must be room for a C2 and what follows */
+}
