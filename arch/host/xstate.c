@@ -117,6 +117,12 @@ void xstate_reset(struct xstate *x)
 	x->area->mxcsr = MXCSR_RESET;
 	if (x->mask)
 		x->area->xstate_bv = XCR0_X87 | XCR0_SSE;
+	xstate_init(x);
+}
+
+/* The debug registers only: x87, SSE, AVX and the rest, MXCSR and PKRU too, are unchanged by an INIT, says the table of either manual. */
+void xstate_init(struct xstate *x)
+{
 	memset(x->dr, 0, sizeof(x->dr));
 	x->dr6 = DR6_RESET;
 }

@@ -223,17 +223,21 @@ static void svm_load(struct vcpu *v)
 		wrmsr(MSR_TSC_AUX, s->tsc_aux);
 }
 
-static void svm_vcpu_reset(struct vcpu *v)
+static void svm_vcpu_reset(struct vcpu *v, bool init)
 {
 	struct svm_vcpu *s = svm_of(v);
 	bool loaded = s->loaded;
 
 	if (loaded)
 		svm_put(v);
-	svm_vmcb_reset(s);
-	xstate_reset(s->xstate);
-	v->xcr0 = XCR0_X87;
-	s->tsc_aux = 0;
+	svm_vmcb_reset(s, init);
+	if (init) {
+		xstate_init(s->xstate);
+	} else {
+		xstate_reset(s->xstate);
+		v->xcr0 = XCR0_X87;
+		s->tsc_aux = 0;
+	}
 	if (loaded)
 		svm_load(v);
 }

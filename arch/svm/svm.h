@@ -400,7 +400,7 @@ struct msr_passthrough; /* vmm/vm.h */
 /* Everything that never changes while the vcpu lives: intercepts, maps, nested paging. */
 void svm_vmcb_init(struct svm_vcpu *s, hpa_t msrpm, hpa_t iopm, hpa_t ncr3);
 /* The power-up state. */
-void svm_vmcb_reset(struct svm_vcpu *s);
+void svm_vmcb_reset(struct svm_vcpu *s, bool init); /* backend.h: vcpu_reset() */
 /* All accesses exit but those of the rows; EFER always exits. */
 void svm_msrpm_fill(u8 *msrpm, const struct msr_passthrough *rows, unsigned count);
 

@@ -384,9 +384,25 @@ static void reset_segments(struct vmcb_save *save)
 	save->tr = (struct vmcb_seg){.limit = 0xffff, .attr = ATTR_TSS};
 }
 
-void svm_vmcb_reset(struct svm_vcpu *s)
+/* What of the save area an INIT leaves alone. */
+static void keep_msrs(struct vmcb_save *to, const struct vmcb_save *from)
+{
+	to->star = from->star;
+	to->lstar = from->lstar;
+	to->cstar = from->cstar;
+	to->sfmask = from->sfmask;
+	to->kernel_gs_base = from->kernel_gs_base;
+	to->sysenter_cs = from->sysenter_cs;
+	to->sysenter_esp = from->sysenter_esp;
+	to->sysenter_eip = from->sysenter_eip;
+	to->g_pat = from->g_pat;
+}
+
+void svm_vmcb_reset(struct svm_vcpu *s, bool init)
 {
 	struct vmcb *c = s->vmcb;
+	const struct vmcb_save was = c->save;
+	u64 cache = init ? s->cr0_hidden : CR0_CD | CR0_NW;
 
 	memset(&c->save, 0, sizeof(c->save));
 	reset_segments(&c->save);
@@ -395,6 +411,8 @@ void svm_vmcb_reset(struct svm_vcpu *s)
 	c->save.dr6 = DR6_RESET;
 	c->save.dr7 = DR7_RESET;
 	c->save.g_pat = PAT_RESET;
+	if (init)
+		keep_msrs(&c->save, &was);
 	c->eventinj = 0;
 	c->exitintinfo = 0;
 	c->int_shadow = 0;
@@ -405,7 +423,7 @@ void svm_vmcb_reset(struct svm_vcpu *s)
 	s->step = false;
 	s->windows = 0;
 	cr4_set(s, 0);
-	cr0_set(s, CR0_CD | CR0_NW | CR0_ET);
+	cr0_set(s, cache | CR0_ET);
 	c->clean = 0;
 	s->flush = true;
 	s->check = true;

@@ -159,25 +159,10 @@ static void write_reset_segments(struct vcpu *v)
 	vmx_seg_set(v, VSEG_IDTR, &table);
 }
 
-void vmcs_write_reset_state(struct vcpu *v)
+/* What an INIT leaves alone. */
+static void write_power_up_msrs(struct vcpu *v)
 {
-	unsigned i;
-	u32 r[4];
-
-	memset(v->gpr, 0, sizeof(v->gpr));
-	host_cpuid(1, 0, r);
-	v->gpr[GPR_RDX] = r[0]; /* family, model, stepping */
-	vmx_reg_set(v, VREG_CR2, 0);
-	write_reset_segments(v);
-	vmx_reg_set(v, VREG_EFER, 0);
-	vmx_reg_set(v, VREG_CR0, CR0_CD | CR0_NW | CR0_ET);
-	vmx_reg_set(v, VREG_CR3, 0);
-	vmx_reg_set(v, VREG_CR4, 0);
 	vmx_reg_set(v, VREG_PAT, PAT_RESET);
-	vmx_reg_set(v, VREG_DR7, DR7_RESET);
-	vmx_reg_set(v, VREG_RIP, 0xfff0);
-	vmx_reg_set(v, VREG_RSP, 0);
-	vmx_reg_set(v, VREG_RFLAGS, RFLAGS_ONE);
 	vmx_reg_set(v, VREG_SYSENTER_CS, 0);
 	vmx_reg_set(v, VREG_SYSENTER_ESP, 0);
 	vmx_reg_set(v, VREG_SYSENTER_EIP, 0);
@@ -187,6 +172,27 @@ void vmcs_write_reset_state(struct vcpu *v)
 	vmx_reg_set(v, VREG_SFMASK, 0);
 	vmx_reg_set(v, VREG_KERNEL_GS_BASE, 0);
 	vmx_reg_set(v, VREG_TSC_AUX, 0);
+}
+
+void vmcs_write_reset_state(struct vcpu *v, bool init)
+{
+	u64 cache = CR0_CD | CR0_NW;
+	unsigned i;
+
+	if (init)
+		cache &= vmx_reg_get(v, VREG_CR0); /* the table's footnote to CR0 */
+	else
+		write_power_up_msrs(v);
+	vmx_reg_set(v, VREG_CR2, 0);
+	write_reset_segments(v);
+	vmx_reg_set(v, VREG_EFER, 0);
+	vmx_reg_set(v, VREG_CR0, cache | CR0_ET);
+	vmx_reg_set(v, VREG_CR3, 0);
+	vmx_reg_set(v, VREG_CR4, 0);
+	vmx_reg_set(v, VREG_DR7, DR7_RESET);
+	vmx_reg_set(v, VREG_RIP, 0xfff0);
+	vmx_reg_set(v, VREG_RSP, 0);
+	vmx_reg_set(v, VREG_RFLAGS, RFLAGS_ONE);
 	vmwrite(VMCS_GUEST_DEBUGCTL, 0);
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmwrite(VMCS_GUEST_ACTIVITY, 0);

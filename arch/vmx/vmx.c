@@ -181,19 +181,23 @@ static u64 guest_xcr0(const struct vcpu *v)
 	return ((const struct vmx_vcpu *)v->backend)->xsave ? v->xcr0 : 0;
 }
 
-static void vmx_vcpu_reset(struct vcpu *v)
+static void vmx_vcpu_reset(struct vcpu *v, bool init)
 {
 	struct vmx_vcpu *vx = v->backend;
 	hpa_t was = vmcs_make_current(vx);
 
 	vmcs_write_controls(v);
 	vmcs_write_host(vx);
-	vmcs_write_reset_state(v);
+	vmcs_write_reset_state(v, init);
 	vx->state = (vx->state & VMX_DIRTY_LAUNCH) | VMX_DIRTY_VPID | VMX_DIRTY_EPT; /* timer off */
 	if (vx->loaded)
 		xstate_save(vx->xstate, vx->xsave ? xgetbv(0) : 0);
-	v->xcr0 = XCR0_X87;
-	xstate_reset(vx->xstate);
+	if (init) {
+		xstate_init(vx->xstate);
+	} else {
+		v->xcr0 = XCR0_X87;
+		xstate_reset(vx->xstate);
+	}
 	if (vx->loaded)
 		xstate_load(vx->xstate, guest_xcr0(v));
 	vmcs_restore_current(was);

@@ -235,7 +235,7 @@ hpa_t vmcs_make_current(struct vmx_vcpu *vx); /* gives back the one that was, ~0
 void vmcs_restore_current(hpa_t was);
 void vmcs_write_controls(struct vcpu *v);
 void vmcs_write_host(struct vmx_vcpu *vx);
-void vmcs_write_reset_state(struct vcpu *v);
+void vmcs_write_reset_state(struct vcpu *v, bool init); /* backend.h: vcpu_reset() */
 
 /* regs.c */
 extern const u32 vmx_msr_numbers[VMX_MSRS];

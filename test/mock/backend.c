@@ -22,7 +22,7 @@ static void destroy(struct vcpu *v)
 	free(v->backend);
 }
 
-static void reset(struct vcpu *v)
+static void reset(struct vcpu *v, unused bool init)
 {
 	struct mock_backend *b = v->backend;
 

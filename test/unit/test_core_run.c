@@ -229,6 +229,124 @@ static void halt_for_ever_ends_the_vm(unused void **state)
 	assert_true(mock_host_console_has("halted with interrupts off"));
 }
 
+/* ---- A back end's own timer ------------------------------------------------------------------ */
+
+/*
+ * As the VMX-preemption timer's: it counts only while the guest runs, and is started anew when it is wanted for another deadline or
+ * when `timer_started` says so. Over a HLT it must be: the clock has gone on.
+ */
+static u64 started_at[2];
+
+static void timed(unsigned n, struct vm_exit *e)
+{
+	if (n < 2)
+		started_at[n] = v->timer_started;
+	switch (n) {
+	case 0:
+		vlapic_mmio_write(&v->lapic, 0xf0, 0x1ff);
+		vlapic_mmio_write(&v->lapic, 0x320, 0x40000 | 0x55);
+		assert_true(
+			vlapic_msr_write(&v->lapic, MSR_TSC_DEADLINE, vcpu_guest_tsc(v) + 100000));
+		vcpu_reg_set(v, VREG_RFLAGS, 2 | RFLAGS_IF);
+		v->timer_started = v->deadline;
+		e->kind = EXIT_HLT;
+		break;
+	case 1: /* woken by something else, the deadline is the same */
+		assert_int_equal(backend()->injected[0].vector, 0x41);
+		assert_true(v->deadline > mock_host.ticks);
+		/* fall through */
+	default:
+		power_off(e);
+	}
+}
+
+static void interrupt_while_halted(unused void *arg)
+{
+	static const struct apic_msg msg = {.mode = APIC_FIXED, .vector = 0x41};
+
+	mock_host_advance(50000);
+	assert_true(apic_bus_deliver(&vm, &msg, NULL));
+	vcpu_notify(v, REQ_EVENT);
+}
+
+static void timer_does_not_go_on_from_before_a_halt(unused void **state)
+{
+	mock_host.idle = interrupt_while_halted;
+	run(timed);
+	assert_int_equal(step, 2);
+	assert_int_equal(mock_host.idles, 1);
+	assert_int_equal(started_at[0], TIMER_UNKNOWN);
+	assert_int_equal(started_at[1], TIMER_UNKNOWN);
+}
+
+/* ---- An NMI, with interrupts off ------------------------------------------------------------- */
+
+static void halts_deaf(unsigned n, struct vm_exit *e)
+{
+	if (n == 0)
+		e->kind = EXIT_HLT;
+	else
+		power_off(e);
+}
+
+static void wire_nmi(unsigned n, struct vm_exit *e)
+{
+	static const u8 words[] = {0x11, 0x60, 4, 1, 0};
+	unsigned i;
+
+	if (n == 0) {
+		vlapic_mmio_write(&v->lapic, 0xf0, 0x1ff);
+		vlapic_mmio_write(&v->lapic, 0x350, 0x400);
+		for (i = 0; i < ARRAY_SIZE(words); i++)
+			bus_write(&vm.pio, i ? 0x21 : 0x20, 1, words[i]);
+	}
+	halts_deaf(n, e);
+}
+
+static void route_nmi(unsigned n, struct vm_exit *e)
+{
+	if (n == 0) {
+		bus_write(&vm.mmio, VIOAPIC_BASE, 4, 0x10 + 2 * 4);
+		bus_write(&vm.mmio, VIOAPIC_BASE + 0x10, 4, 0x400);
+	}
+	halts_deaf(n, e);
+}
+
+/* Where there is one vcpu a device acts on its CPU, which it has woken by its deadline or by the console's input. */
+static void raise_pic(unused void *arg)
+{
+	vpic_set_irq(&vm.pic, 4, true);
+	vcpu_notify(v, 0);
+}
+
+static void raise_ioapic(unused void *arg)
+{
+	vioapic_set_pin(&vm.ioapic, 4, true);
+	vcpu_notify(v, 0);
+}
+
+static void woken_by_nmi(void (*fn)(unsigned n, struct vm_exit *e), void (*idle)(void *arg))
+{
+	mock_host.idle = idle;
+	run(fn);
+	assert_int_equal(step, 2);
+	assert_int_equal(mock_host.idles, 1);
+	assert_int_equal(backend()->injected_count, 1);
+	assert_int_equal(backend()->injected[0].type, EVENT_NMI);
+	assert_true(mock_host_console_has("guest test has powered off"));
+	assert_false(mock_host_console_has("halted with interrupts off"));
+}
+
+static void halted_waits_for_lint0s_nmi(unused void **state)
+{
+	woken_by_nmi(wire_nmi, raise_pic);
+}
+
+static void halted_waits_for_an_ioapics_nmi(unused void **state)
+{
+	woken_by_nmi(route_nmi, raise_ioapic);
+}
+
 /* ---- Kicks, with interrupts off ------------------------------------------------------------- */
 
 static unsigned steps[2];
@@ -363,12 +481,21 @@ static void creation_fails_cleanly(unused void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CORE_TEST(forgets_what_was_sent_before),  CORE_TEST(powers_off),
-		CORE_TEST(starts_as_linux_expects),       CORE_TEST(powers_off),
-		CORE_TEST(restarts_in_every_way),         CORE_TEST(dies_alone_with_a_reason),
-		CORE_TEST(refused_entry_stops_the_guest), CORE_TEST(halts_and_wakes),
-		CORE_TEST(halt_for_ever_ends_the_vm),     SMP_TEST(halted_and_kicked),
-		SMP_TEST(all_halted_ends_the_vm),         CORE_TEST(ram_appears_when_touched),
+		CORE_TEST(forgets_what_was_sent_before),
+		CORE_TEST(powers_off),
+		CORE_TEST(starts_as_linux_expects),
+		CORE_TEST(powers_off),
+		CORE_TEST(restarts_in_every_way),
+		CORE_TEST(dies_alone_with_a_reason),
+		CORE_TEST(refused_entry_stops_the_guest),
+		CORE_TEST(halts_and_wakes),
+		CORE_TEST(halt_for_ever_ends_the_vm),
+		CORE_TEST(timer_does_not_go_on_from_before_a_halt),
+		CORE_TEST(halted_waits_for_lint0s_nmi),
+		CORE_TEST(halted_waits_for_an_ioapics_nmi),
+		SMP_TEST(halted_and_kicked),
+		SMP_TEST(all_halted_ends_the_vm),
+		CORE_TEST(ram_appears_when_touched),
 		CORE_TEST(creation_fails_cleanly),
 	};
 

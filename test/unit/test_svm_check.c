@@ -38,7 +38,7 @@ static int setup(unused void **state)
 		.efer_valid = EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_SVME,
 	};
 	svm_vmcb_init(&s, 0x100000, 0x102000, 0x200000);
-	svm_vmcb_reset(&s);
+	svm_vmcb_reset(&s, false);
 	c.asid = 1;
 	assert_int_equal(svm_check(&c, &s.caps, report, NULL), 0);
 	svm_vmcb_reg_set(&s, VREG_CR3, 0x1000);

@@ -26,7 +26,7 @@ static int setup(unused void **state)
 	s = (struct svm_vcpu){.vmcb = &c};
 	v = (struct vcpu){.backend = &s};
 	svm_vmcb_init(&s, 0x100000, 0x102000, 0x200000);
-	svm_vmcb_reset(&s);
+	svm_vmcb_reset(&s, false);
 	svm_vmcb_reg_set(&s, VREG_CR4, CR4_PAE);
 	svm_vmcb_reg_set(&s, VREG_EFER, EFER_LME);
 	svm_vmcb_reg_set(&s, VREG_CR0, CR0_PE | CR0_PG);

@@ -25,7 +25,7 @@ static int setup(unused void **state)
 	s = (struct svm_vcpu){.vmcb = &c, .caps = {.vgif = true, .rdtscp = true}};
 	memset(&c, 0x5a, sizeof(c));
 	svm_vmcb_init(&s, 0x100000, 0x102000, 0x200000);
-	svm_vmcb_reset(&s);
+	svm_vmcb_reset(&s, false);
 	return 0;
 }
 
@@ -96,7 +96,7 @@ static void a_reset_forgets_everything(unused void **state)
 	c.intercept3 |= SVM_INT3_VINTR | SVM_INT3_IRET;
 	c.int_ctl |= SVM_V_IRQ;
 	s.nmi_masked = s.iret_reached = s.step = true;
-	svm_vmcb_reset(&s);
+	svm_vmcb_reset(&s, false);
 	power_up(NULL);
 	assert_int_equal(get(VREG_LSTAR), 0);
 	assert_int_equal(c.eventinj, 0);
@@ -108,6 +108,34 @@ static void a_reset_forgets_everything(unused void **state)
 	assert_int_equal(c.ncr3, 0x200000);
 	assert_int_equal(c.int_ctl,
 			 SVM_V_INTR_MASKING | SVM_V_IGN_TPR | SVM_V_GIF_ENABLE | SVM_V_GIF);
+}
+
+/* "Processor Initialization State", the column of INIT. */
+static void an_init_keeps_msrs_and_the_caches_state(unused void **state)
+{
+	static const enum vreg kept[] = {
+		VREG_STAR,         VREG_LSTAR,          VREG_CSTAR,
+		VREG_SFMASK,       VREG_KERNEL_GS_BASE, VREG_SYSENTER_CS,
+		VREG_SYSENTER_ESP, VREG_SYSENTER_EIP,   VREG_PAT,
+	};
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(kept); i++)
+		set(kept[i], 0x1000 + i);
+	set(VREG_CR2, 0x1234);
+	set(VREG_DR7, 0x401);
+	set(VREG_CR4, CR4_PAE);
+	set(VREG_EFER, EFER_LME | EFER_NXE);
+	set(VREG_CR0, CR0_PE | CR0_PG);
+	svm_vmcb_reset(&s, true);
+	for (i = 0; i < ARRAY_SIZE(kept); i++)
+		assert_int_equal(get(kept[i]), 0x1000 + i);
+	assert_int_equal(get(VREG_CR0), CR0_ET);
+	set(VREG_CR0, CR0_PE | CR0_CD | CR0_NW);
+	svm_vmcb_reset(&s, true);
+	assert_int_equal(get(VREG_CR0), CR0_ET | CR0_CD | CR0_NW);
+	set(VREG_PAT, PAT_RESET);
+	power_up(NULL); /* all else, and CR0 has the same value */
 }
 
 static void intercepts(unused void **state)
@@ -409,6 +437,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(power_up, setup),
 		cmocka_unit_test_setup(a_reset_forgets_everything, setup),
+		cmocka_unit_test_setup(an_init_keeps_msrs_and_the_caches_state, setup),
 		cmocka_unit_test_setup(intercepts, setup),
 		cmocka_unit_test_setup(svme_is_set_and_not_seen, setup),
 		cmocka_unit_test_setup(lma_follows, setup),

@@ -295,6 +295,40 @@ static void event_fails(unused void **state)
 	assert_true(mock_host_console_has("triple fault") || vm.actions);
 }
 
+/* Before which an exception has gone, so that it waits: no event of the switch's, which is an instruction's. */
+static const struct event *waits(u8 source)
+{
+	struct vm_exit e = {.kind = EXIT_TASK_SWITCH, .insn_len = insn_len};
+
+	v->reinject = (struct event){.type = EVENT_EXT_INTR, .vector = 0x41};
+	v->reinject_deferred = true;
+	backend()->injected_count = 0;
+	task.source = source;
+	e.task = task;
+	exit_dispatch(v, &e);
+	return deliver();
+}
+
+static void another_event_is_kept(unused void **state)
+{
+	const struct event *e = waits(TASK_JMP);
+
+	assert_int_equal(segment(VSEG_TR).selector, NEW);
+	assert_non_null(e);
+	assert_int_equal(e->type, EVENT_EXT_INTR);
+	assert_int_equal(e->vector, 0x41);
+	assert_null(deliver());
+}
+
+/* The switch faults: that goes first, and then comes what has waited. */
+static void another_event_is_kept_by_a_fault(unused void **state)
+{
+	descriptor(NEW, NEW_AT, 0x67, 0x09);
+	faults(waits(TASK_CALL), VEC_NP, NEW, false);
+	assert_int_equal(deliver()->vector, 0x41);
+	assert_null(deliver());
+}
+
 static void sixteen_bits(unused void **state)
 {
 	unsigned i;
@@ -579,6 +613,8 @@ int main(void)
 		TASK_TEST(exception),
 		TASK_TEST(interrupt),
 		TASK_TEST(event_fails),
+		TASK_TEST(another_event_is_kept),
+		TASK_TEST(another_event_is_kept_by_a_fault),
 		TASK_TEST(sixteen_bits),
 		TASK_TEST(sixteen_bits_push),
 		TASK_TEST(refused),

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of the RTC: time in all its forms, setting it, alarm, update and periodic interrupts, idle timers. */
 /* SOURCES: vmm/dev/vrtc.c vmm/dev/vrtc_time.c vmm/dev/clock.c */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <vmm/vrtc.h>
+
+#include "test/mock/timer_test.h"
 
 enum { A = 0x0a, B = 0x0b, C = 0x0c, D = 0x0d, CENTURY = 0x32 };
 
@@ -26,30 +22,11 @@ enum { A = 0x0a, B = 0x0b, C = 0x0c, D = 0x0d, CENTURY = 0x32 };
 /* Wednesday, 28 February 2024, 23:59:50 UTC */
 #define EPOCH 1709164790LL
 
-static u64 ticks;
-static struct clock test_clock;
 static struct vrtc rtc;
-static bool line;
-static unsigned rises;
-
-static u64 now(void)
-{
-	return ticks;
-}
-
-static void on_irq(unused void *ctx, unused unsigned pin, bool level)
-{
-	assert_int_not_equal(level, line);
-	line = level;
-	rises += level;
-}
 
 static void start(s64 epoch_ns)
 {
-	ticks = 5 * SECOND; /* the host has been up for a while */
-	line = false;
-	rises = 0;
-	clock_init(&test_clock, now, SECOND, NULL);
+	clock_start(SECOND);
 	vrtc_init(&rtc, &test_clock, epoch_ns - 5000000000LL, &(struct irq_line){on_irq, NULL, 8});
 }
 
@@ -69,12 +46,6 @@ static void wr(u8 reg, u8 value)
 {
 	vrtc_bus_ops.write(&rtc, 0, 1, reg);
 	vrtc_bus_ops.write(&rtc, 1, 1, value);
-}
-
-static void pass(u64 n)
-{
-	ticks += n;
-	clock_run(&test_clock, ticks);
 }
 
 static void assert_time(u8 century, u8 year, u8 month, u8 day, u8 hour, u8 minute, u8 second)

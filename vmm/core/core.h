@@ -157,7 +157,8 @@ bool cr3_switch_ok(struct vcpu *v, u32 value);
 /* msr.c */
 extern const struct msr_passthrough msr_passthrough_rows[];
 extern const unsigned msr_passthrough_count;
-void msr_reset(struct vcpu *v);
+void msr_reset(struct vcpu *v); /* power-up */
+void msr_init(struct vcpu *v);  /* INIT */
 
 /* mtrr.c */
 void mtrr_reset(struct vmtrr *m);

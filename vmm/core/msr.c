@@ -300,8 +300,14 @@ void msr_reset(struct vcpu *v)
 	v->tsc_adjust = 0;
 	v->misc_enable = MISC_ENABLE_FAST_STRING;
 	v->debugctl = 0;
+	mtrr_reset(&v->mtrr);
+	msr_init(v);
+}
+
+/* KVM's own, which no manual knows, are 0 after an INIT too, as KVM has it. */
+void msr_init(struct vcpu *v)
+{
 	v->kvmclock = (struct kvmclock){0};
 	v->pv_eoi_msr = 0;
 	v->steal = (struct steal_time){0};
-	mtrr_reset(&v->mtrr);
 }

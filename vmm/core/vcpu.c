@@ -3,6 +3,7 @@
  * A vcpu's life and the state that exit handlers share: creation, power-up state, registers by number, guest TSC,
  * and the local APIC's callbacks. Called by vm.c and by the handlers.
  */
+#include <arch/cpuid.h>
 #include <arch/msr.h>
 #include <arch/regs.h>
 #include <vmm/errno.h>
@@ -208,31 +209,56 @@ void vcpu_destroy(struct vcpu *v)
 	v->backend = NULL;
 }
 
+/* What power-up and INIT have in common. */
+static void start_over(struct vcpu *v, bool init)
+{
+	const struct cpuid_entry *id = cpuid_find(v->vm, 1, 0);
+
+	memset(v->gpr, 0, sizeof(v->gpr));
+	if (id)
+		v->gpr[GPR_RDX] = id->reg[CPUID_EAX]; /* family, model, stepping */
+	v->cr2 = 0;
+	v->fetch = (struct gwalk_cache){0};
+	v->halted = v->unhalted = false;
+	v->windows = 0;
+	v->exception.type = EVENT_NONE;
+	v->reinject.type = EVENT_NONE;
+	v->reinject_deferred = false;
+	v->nmi_pending = v->extint_sent = false;
+	v->extint_kept = -1;
+	v->wait_sipi = false;
+	v->io_breakpoints = false;
+	__atomic_fetch_and(&v->requests, ~(u32)REQ_EVENT, __ATOMIC_ACQ_REL);
+	v->vm->ops->vcpu_reset(v, init);
+	v->vm->ops->window(v, 0);
+}
+
+void vcpu_reset(struct vcpu *v)
+{
+	v->xcr0 = XCR0_X87;
+	start_over(v, false);
+	vlapic_reset(&v->lapic, v->id == 0);
+	msr_reset(v);
+	/* A reset CPU's time-stamp counter starts from zero. */
+	vcpu_set_tsc_offset(v, -v->vm->boot_ticks);
+}
+
 /*
- * INIT. SDM vol. 3 "Processor Management and Initialization", the table of states: the time-stamp counter, the MTRRs, the APIC's
- * base and ID stay. The first CPU starts at the reset vector, where a machine's firmware would begin anew.
+ * INIT. SDM vol. 3 "Processor State After Reset", the table of states, and "Local APIC State After an INIT Reset";
+ * APM vol. 2 "Processor Initialization State": the time-stamp counter, MTRRs and other MSRs stay, and so do, by the back end, x87,
+ * SSE and their successors. The first CPU starts at the reset vector, where a machine's firmware would begin anew.
  */
 void vcpu_init(struct vcpu *v)
 {
-	struct vmtrr mtrr = v->mtrr;
-	struct vlapic_kept {
-		u64 base;
-		bool x2apic, enabled;
-	} kept = {v->lapic.base_msr, v->lapic.enabled_x2apic, v->lapic.hw_enabled};
-	u64 offset = v->tsc_offset, adjust = v->tsc_adjust;
-
 	if (v->id == 0) {
 		vm_request_reset(v->vm, "INIT to its first CPU");
 		return;
 	}
 	vlapic_settle_eoi(&v->lapic); /* its memory stays the guest's */
-	vcpu_reset(v);
-	v->lapic.base_msr = kept.base;
-	v->lapic.enabled_x2apic = kept.x2apic;
-	v->lapic.hw_enabled = kept.enabled;
-	v->mtrr = mtrr;
-	v->tsc_adjust = adjust;
-	vcpu_set_tsc_offset(v, offset);
+	start_over(v, true);
+	vlapic_reset_init(&v->lapic);
+	msr_init(v);
+	vcpu_set_tsc_offset(v, v->tsc_offset); /* the back end has forgotten it */
 	v->wait_sipi = true;
 	vcpu_request(v, REQ_HALTED);
 }
@@ -255,30 +281,6 @@ void vcpu_startup(struct vcpu *v, u8 vector)
 	v->ops->seg_set(v, VSEG_CS, &cs);
 	vcpu_reg_set(v, VREG_RIP, 0);
 	vcpu_request(v, REQ_EVENT);
-}
-
-void vcpu_reset(struct vcpu *v)
-{
-	memset(v->gpr, 0, sizeof(v->gpr));
-	v->cr2 = 0;
-	v->fetch = (struct gwalk_cache){0};
-	v->halted = v->unhalted = false;
-	v->windows = 0;
-	v->exception.type = EVENT_NONE;
-	v->reinject.type = EVENT_NONE;
-	v->reinject_deferred = false;
-	v->nmi_pending = v->extint_sent = false;
-	v->extint_kept = -1;
-	v->wait_sipi = false;
-	v->xcr0 = XCR0_X87;
-	v->io_breakpoints = false;
-	__atomic_fetch_and(&v->requests, ~(u32)REQ_EVENT, __ATOMIC_ACQ_REL);
-	v->vm->ops->vcpu_reset(v);
-	v->vm->ops->window(v, 0);
-	vlapic_reset(&v->lapic, v->id == 0);
-	msr_reset(v);
-	/* A reset CPU's time-stamp counter starts from zero. */
-	vcpu_set_tsc_offset(v, -v->vm->boot_ticks);
 }
 
 static void set_flat(struct vcpu *v, enum vseg seg, u16 selector, u32 attr)

@@ -318,14 +318,18 @@ static void cmos_write(struct vrtc *r, unsigned reg, u8 value)
 
 /* ---- Ports -------------------------------------------------------------------------------- */
 
-static u8 port_read(struct vrtc *r, u64 port)
+static u8 port_read(void *dev, u64 port)
 {
+	struct vrtc *r = dev;
+
 	return port ? cmos_read(r, r->index) : 0xff; /* 0x70 is write only */
 }
 
 /* Bit 7 of the index port masks NMI on a PC; the machine has no source of NMIs behind it. */
-static void port_write(struct vrtc *r, u64 port, u8 value)
+static void port_write(void *dev, u64 port, u8 value)
 {
+	struct vrtc *r = dev;
+
 	if (port)
 		cmos_write(r, r->index, value);
 	else
@@ -334,20 +338,12 @@ static void port_write(struct vrtc *r, u64 port, u8 value)
 
 static u64 bus_read_op(void *dev, u64 offset, unsigned size)
 {
-	u64 value = 0;
-	unsigned i;
-
-	for (i = 0; i < size; i++)
-		value |= (u64)port_read(dev, offset + i) << (i * 8);
-	return value;
+	return bus_read_bytes(dev, offset, size, port_read);
 }
 
 static void bus_write_op(void *dev, u64 offset, unsigned size, u64 value)
 {
-	unsigned i;
-
-	for (i = 0; i < size; i++)
-		port_write(dev, offset + i, (u8)(value >> (i * 8)));
+	bus_write_bytes(dev, offset, size, value, port_write);
 }
 
 const struct bus_ops vrtc_bus_ops = {.read = bus_read_op, .write = bus_write_op};

@@ -284,8 +284,10 @@ static u8 poll(struct vpic_chip *c)
 	return pin == NONE ? 0 : (u8)(POLL_INTERRUPT | pin);
 }
 
-static u8 port_read(struct vpic_chip *c, u64 port)
+static u8 port_read(void *dev, u64 port)
 {
+	struct vpic_chip *c = dev;
+
 	if (c->poll)
 		return poll(c);
 	if (port)
@@ -293,8 +295,10 @@ static u8 port_read(struct vpic_chip *c, u64 port)
 	return c->read_isr ? c->isr : irr(c);
 }
 
-static void port_write(struct vpic_chip *c, u64 port, u8 value)
+static void port_write(void *dev, u64 port, u8 value)
 {
+	struct vpic_chip *c = dev;
+
 	if (!port && value & ICW1)
 		icw1_write(c, value);
 	else if (!port && value & OCW3)
@@ -310,46 +314,35 @@ static void port_write(struct vpic_chip *c, u64 port, u8 value)
 
 static u64 bus_read_op(void *dev, u64 offset, unsigned size)
 {
-	u64 value = 0;
-	unsigned i;
-
-	for (i = 0; i < size; i++)
-		value |= (u64)port_read(dev, offset + i) << (i * 8);
-	return value;
+	return bus_read_bytes(dev, offset, size, port_read);
 }
 
 static void bus_write_op(void *dev, u64 offset, unsigned size, u64 value)
 {
-	unsigned i;
-
-	for (i = 0; i < size; i++)
-		port_write(dev, offset + i, (u8)(value >> (i * 8)));
+	bus_write_bytes(dev, offset, size, value, port_write);
 }
 
 const struct bus_ops vpic_bus_ops = {.read = bus_read_op, .write = bus_write_op};
 
+static u8 elcr_read(void *dev, u64 port)
+{
+	return ((const struct vpic *)dev)->chip[port % 2].elcr;
+}
+
+static void elcr_write(void *dev, u64 port, u8 value)
+{
+	((struct vpic *)dev)->chip[port % 2].elcr = value & elcr_writable[port % 2];
+}
+
 static u64 elcr_read_op(void *dev, u64 offset, unsigned size)
 {
-	const struct vpic *pic = dev;
-	u64 value = 0;
-	unsigned i;
-
-	for (i = 0; i < size; i++)
-		value |= (u64)pic->chip[(offset + i) % 2].elcr << (i * 8);
-	return value;
+	return bus_read_bytes(dev, offset, size, elcr_read);
 }
 
 static void elcr_write_op(void *dev, u64 offset, unsigned size, u64 value)
 {
-	struct vpic *pic = dev;
-	unsigned i;
-
-	for (i = 0; i < size; i++) {
-		unsigned n = (offset + i) % 2;
-
-		pic->chip[n].elcr = (u8)(value >> (i * 8)) & elcr_writable[n];
-	}
-	update(pic);
+	bus_write_bytes(dev, offset, size, value, elcr_write);
+	update(dev);
 }
 
 const struct bus_ops vpic_elcr_bus_ops = {.read = elcr_read_op, .write = elcr_write_op};

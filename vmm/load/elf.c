@@ -214,13 +214,3 @@ u64 elf_physical(const struct elf *e, u64 vaddr)
 	}
 	return vaddr;
 }
-
-int elf_check_entry(const struct space *s, u64 entry, struct load_error *why)
-{
-	if (entry < GiB(4) && space_holds(s, entry))
-		return 0;
-	return load_refuse(
-		why, HV_ENOEXEC,
-		"the kernel's entry point, 0x%llx, is not in what is loaded of it below 4 GiB: link it right, or copy it again",
-		(unsigned long long)entry);
-}

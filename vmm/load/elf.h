@@ -36,7 +36,5 @@ int elf_load(const struct elf *e, struct gmem *g, struct space *s,
 	     struct load_error *why) must_check;
 /* The physical address of a virtual one, by the segment that holds it; the address itself if none does. */
 u64 elf_physical(const struct elf *e, u64 vaddr);
-/* An entry has to be in what was loaded, where 32 bits reach. -HV_ENOEXEC. */
-int elf_check_entry(const struct space *s, u64 entry, struct load_error *why) must_check;
 
 #endif

@@ -189,3 +189,26 @@ int load_gdt(struct gmem *g, struct load_entry *out)
 	out->rsp = LAYOUT_STACK_TOP;
 	return gmem_write(g, LAYOUT_GDT, gdt, sizeof(gdt));
 }
+
+static int check_entry(const struct space *s, u64 entry, struct load_error *why)
+{
+	if (entry < GiB(4) && space_holds(s, entry))
+		return 0;
+	return load_refuse(
+		why, HV_ENOEXEC,
+		"the kernel's entry point, 0x%llx, is not in what is loaded of it below 4 GiB: link it right, or copy it again",
+		(unsigned long long)entry);
+}
+
+int load_rest(struct gmem *g, struct space *s, const struct load_image *img, struct load_entry *out,
+	      struct load_files *files, struct load_error *why)
+{
+	int r = check_entry(s, out->rip, why);
+
+	out->ebx = LAYOUT_INFO;
+	if (!r)
+		r = load_files(g, s, img, files, why);
+	if (!r)
+		r = load_cmdline(g, img->cmdline, LAYOUT_CMDLINE_MAX, why);
+	return r ? r : load_gdt(g, out);
+}

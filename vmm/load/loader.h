@@ -57,4 +57,11 @@ int load_cmdline(struct gmem *g, const char *cmdline, u64 max, struct load_error
 /* The GDT, and what else all entries have in common, of out->long_mode. */
 int load_gdt(struct gmem *g, struct load_entry *out) must_check;
 
+/*
+ * What PVH and Multiboot do alike when the kernel is in its place: the check of out->rip, which has to be in what was loaded, where 32
+ * bits reach; files, command line, GDT. The information at LAYOUT_INFO, to which EBX leads, is left to them. out->eax is theirs.
+ */
+int load_rest(struct gmem *g, struct space *s, const struct load_image *img, struct load_entry *out,
+	      struct load_files *files, struct load_error *why) must_check;
+
 #endif

@@ -214,20 +214,12 @@ int load_multiboot(struct gmem *g, const struct machine *m, const struct load_im
 {
 	struct load_files files;
 	struct space space;
-	u64 entry = 0;
 	int r;
 
 	space_init(&space, m);
-	r = load_image(g, &space, img, &entry, why);
+	*out = (struct load_entry){.eax = BOOT_MAGIC};
+	r = load_image(g, &space, img, &out->rip, why);
 	if (!r)
-		r = elf_check_entry(&space, entry, why);
-	if (!r)
-		r = load_files(g, &space, img, &files, why);
-	if (!r)
-		r = load_cmdline(g, img->cmdline, LAYOUT_CMDLINE_MAX, why);
-	if (r)
-		return r;
-	*out = (struct load_entry){.rip = entry, .eax = BOOT_MAGIC, .ebx = LAYOUT_INFO};
-	r = load_gdt(g, out);
+		r = load_rest(g, &space, img, out, &files, why);
 	return r ? r : info_write(g, m, &files);
 }

@@ -143,16 +143,9 @@ int load_pvh(struct gmem *g, const struct machine *m, const struct load_image *i
 			why, HV_ENOEXEC,
 			"the kernel's PVH note is damaged, or the file is cut off before its end: copy it again");
 	space_init(&space, m);
+	*out = (struct load_entry){.rip = entry};
 	r = elf_load(&e, g, &space, why);
 	if (!r)
-		r = elf_check_entry(&space, entry, why);
-	if (!r)
-		r = load_files(g, &space, img, &files, why);
-	if (!r)
-		r = load_cmdline(g, img->cmdline, LAYOUT_CMDLINE_MAX, why);
-	if (r)
-		return r;
-	*out = (struct load_entry){.rip = entry, .ebx = LAYOUT_INFO};
-	r = load_gdt(g, out);
+		r = load_rest(g, &space, img, out, &files, why);
 	return r ? r : start_write(g, m, &files);
 }

@@ -34,7 +34,8 @@ u64 xstate_mask(void);
 struct xstate *xstate_create(void) must_check;
 void xstate_destroy(struct xstate *x);
 /* Power-up values. Not while it is loaded. */
-void xstate_reset(struct xstate *x);
+void xstate_reset(struct xstate *x); /* power-up */
+void xstate_init(struct xstate *x);  /* INIT */
 /*
  * Puts the guest's state into the CPU; afterwards XCR0 = guest_xcr0, which must be within xstate_mask() (0 if and only
  * if that is 0: a CPU without XSAVE).

@@ -118,8 +118,12 @@ struct backend_ops {
 	/* Allocates vcpu->backend. The vcpu is not usable before reset(). */
 	int (*vcpu_create)(struct vcpu *v) must_check;
 	void (*vcpu_destroy)(struct vcpu *v);
-	/* Architectural power-up/INIT state of all that the VMCS/VMCB and switched MSRs, XCR0, FPU and DRs hold. */
-	void (*vcpu_reset)(struct vcpu *v);
+	/*
+	 * The state after power-up, or else after an INIT, of all that the VMCS/VMCB and switched MSRs, XCR0, FPU and DRs hold. An INIT
+	 * leaves as they are: x87, SSE and all else that XSAVE knows, XCR0, CR0.CD and NW, PAT, TSC_AUX, the MSRs of SYSENTER and
+	 * SYSCALL, KERNEL_GS_BASE.
+	 */
+	void (*vcpu_reset)(struct vcpu *v, bool init);
 
 	/* Brings the vcpu onto this CPU (VMPTRLD; FPU, XCR0, DRs, SYSCALL MSRs), and takes it off. */
 	void (*load)(struct vcpu *v);

@@ -25,6 +25,30 @@ struct bus_region {
 	const char *name;
 };
 
+/*
+ * For bus_ops of a device whose ports have 8 bits: the bus cuts a wider access into bytes, lowest port first. Inline, so that the
+ * compiler sees through the pointer.
+ */
+static inline u64 bus_read_bytes(void *dev, u64 offset, unsigned size,
+				 u8 (*read)(void *dev, u64 port))
+{
+	u64 value = 0;
+	unsigned i;
+
+	for (i = 0; i < size; i++)
+		value |= (u64)read(dev, offset + i) << (i * 8);
+	return value;
+}
+
+static inline void bus_write_bytes(void *dev, u64 offset, unsigned size, u64 value,
+				   void (*write)(void *dev, u64 port, u8 value))
+{
+	unsigned i;
+
+	for (i = 0; i < size; i++)
+		write(dev, offset + i, (u8)(value >> (i * 8)));
+}
+
 #define BUS_REGIONS_MAX 32
 
 struct bus {
