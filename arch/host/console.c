@@ -93,6 +93,7 @@ bool console_service(struct console *c)
 void console_break_locks(struct console *c)
 {
 	c->lock = (struct spinlock){0};
+	screen_sane(&c->screen);
 }
 
 void console_flush(struct console *c)
