@@ -81,6 +81,7 @@ static void console_init(void)
 		console_serial_init(&host.console, c->console_port, c->console_speed);
 	if (c->console_screen)
 		screen_start(&boot.info.fb);
+	host.console.kbd.map.layout = c->keymap;
 	log_info("Havoc " HAVOC_VERSION);
 	config_defaults(c);
 	(void)config_parse(c, boot.info.cmdline, report_mistake, NULL);

@@ -97,6 +97,8 @@ $(METAL)/gen/%.o: $(GEN)/%.S $(METAL)/flags
 	$(Q)$(CC) $(METAL_ASFLAGS) -Wa,--fatal-warnings -c -o $@ $<
 
 $(METAL)/vmm/lib/string.c.o: FILE_CFLAGS += $(STRING_CFLAGS)
+# Tables of 8 bytes for each character that could be there.
+$(addprefix $(METAL)/arch/host/,term.c.o kbd_map.c.o): FILE_CFLAGS += -fno-jump-tables
 $(VERSION_OBJ): FILE_CFLAGS += -DHAVOC_VERSION='"$(HAVOC_VERSION)"'
 $(VERSION_OBJ): $(METAL)/version
 

@@ -15,6 +15,9 @@
 #define FADT_RESET_REG_SUP BIT(10)
 #define FADT_HW_REDUCED    BIT(20)
 
+#define FADT_BOOT_ARCH_REVISION 3 /* in older ones the field is reserved */
+#define FADT_BOOT_8042          BIT(1)
+
 #define MADT_LAPIC       0
 #define MADT_IOAPIC      1
 #define MADT_OVERRIDE    2
@@ -164,6 +167,8 @@ static void fadt_parse(struct acpi_info *a, const u8 *t, u32 len)
 	a->has_fadt = true;
 	flags = get32(t + 112);
 	a->hw_reduced = flags & FADT_HW_REDUCED;
+	/* "IA-PC Boot Architecture Flags" */
+	a->no_8042 = t[8] >= FADT_BOOT_ARCH_REVISION && !(get16(t + 109) & FADT_BOOT_8042);
 	a->century = t[108] < 128 ? t[108] : 0;
 	a->dsdt = get32(t + 40);
 	if (len >= 148 && get64(t + 140))

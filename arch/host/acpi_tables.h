@@ -56,6 +56,7 @@ struct acpi_info {
 	/* FADT */
 	bool has_fadt;
 	bool hw_reduced;
+	bool no_8042; /* it says that there is no keyboard controller */
 	u16 pm_timer; /* port, 0: none */
 	bool pm_timer_32;
 	struct acpi_reg pm1a_cnt, pm1b_cnt, sleep_control, reset;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The host's consoles: what is written goes to the serial port and the screen alike; what is typed comes from the
- * serial port, by interrupt, into a ring from which guests' UARTs take it. Implements the console part of
- * vmm/host.h. What is written by one call stays together.
+ * serial port and the keyboard, by interrupt, into a ring from which guests' UARTs take it. Implements the console part
+ * of vmm/host.h. What is written by one call stays together.
  */
 #include "arch/host/console.h"
 
@@ -68,9 +68,44 @@ static void console_take(void *ctx, u8 byte)
 	c->rx[c->rx_head++ % CONSOLE_RX_RING] = byte;
 }
 
+static void console_take_serial(void *ctx, u8 byte)
+{
+	((struct console *)ctx)->at_kbd = false;
+	console_take(ctx, byte);
+}
+
+static void console_take_key(void *ctx, u8 byte)
+{
+	((struct console *)ctx)->at_kbd = true;
+	console_take(ctx, byte);
+}
+
+/*
+ * The terminal on the screen answers what a guest asks of it, unless somebody sits at one on the serial line, which
+ * answers for itself. The lock is held: the listener is called by an interrupt.
+ */
+static void console_reply(void *arg, const char *text, size_t len)
+{
+	struct console *c = arg;
+
+	if ((c->uart.present && !c->at_kbd) || !c->listener)
+		return;
+	while (len--)
+		console_take(c, (u8)*text++);
+	lapic_ipi(host.boot_cpu.apic_id, IRQ_VECTOR_CONSOLE);
+}
+
+void console_keyboard_init(struct console *c)
+{
+	c->screen.reply_arg = c;
+	c->screen.reply = console_reply;
+	if (c->screen.ops && !host.acpi.no_8042)
+		kbd_init(&c->kbd);
+}
+
 void console_serial_init(struct console *c, u16 port, u32 speed)
 {
-	c->uart.take = console_take;
+	c->uart.take = console_take_serial;
 	c->uart.take_ctx = c;
 	(void)uart_init(&c->uart, port, speed);
 }
@@ -82,6 +117,8 @@ bool console_service(struct console *c)
 
 	spin_lock(&c->lock);
 	uart_service(&c->uart);
+	c->kbd.map.app_cursor = c->screen.term.app_cursor;
+	kbd_service(&c->kbd, console_take_key, c);
 	arrived = c->rx_head != c->rx_tail; /* now, or while somebody waited for room to write */
 	spin_unlock(&c->lock);
 	listener = __atomic_load_n(&c->listener, __ATOMIC_ACQUIRE);
@@ -93,6 +130,7 @@ bool console_service(struct console *c)
 void console_break_locks(struct console *c)
 {
 	c->lock = (struct spinlock){0};
+	screen_sane(&c->screen);
 }
 
 void console_flush(struct console *c)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Painter of screen.c for a linear RGB framebuffer of 16, 24 or 32 bits: cells of 8 by 16 dots, twice that on wide
- * screens. Only ever writes: the memory is write-combining, and slow to read. Multiboot2 specification, "Framebuffer
- * info". PURE: a test draws into memory of its own.
+ * Painter of screen.c for a linear RGB framebuffer of 16, 24 or 32 bits: cells of 8 by 16 dots; on wide screens each dot
+ * is two or four pixels wide, and the steps of slanting strokes are smoothed. Only ever writes: the memory is
+ * write-combining, and slow to read. Multiboot2 specification, "Framebuffer info". PURE: a test draws into memory of its
+ * own.
  */
 #include "arch/host/screen.h"
 
@@ -12,16 +13,16 @@
 
 #define CELL_WIDTH   8
 #define CELL_HEIGHT  16
-#define MARGIN_LEFT  1 /* dots of the cell left of the letter */
-#define GREY         0xaau
+#define CELL_TOP     2 /* rows of the cell above the letter's */
+#define CURSOR_LINES 3 /* the lowest of the cell */
 #define WIDE_SCREEN  1600
 #define FB_SIZE_MAX  MiB(256)
 #define FB_DIM_MAX   16384
 #define FB_WIDTH_MIN (40 * CELL_WIDTH)
 
-/* Which row of the font each row of the cell shows; FONT_ROWS: none. */
-static const u8 font_row_of[CELL_HEIGHT] = {FONT_ROWS, 0, 0, 1, 2, 2, 3, 4,
-					    4,         5, 6, 6, 7, 8, 8, FONT_ROWS};
+/* Shades, boxes and blocks of code page 437 go from cell to cell. */
+#define JOINED_FIRST 0xb0
+#define JOINED_LAST  0xdf
 
 static bool colour_usable(u8 pos, u8 bits, u8 bpp)
 {
@@ -45,9 +46,9 @@ bool fbcon_usable(const struct fb_params *p, u64 *size)
 	       colour_usable(p->blue_pos, p->blue_bits, p->bpp);
 }
 
-static u32 colour(u8 pos, u8 bits)
+static u32 colour(u32 level, u8 pos, u8 bits)
 {
-	u32 v = bits <= 8 ? GREY >> (8 - bits) : GREY << (bits - 8);
+	u32 v = bits <= 8 ? level >> (8 - bits) : level << (bits - 8);
 
 	return v << pos;
 }
@@ -68,45 +69,99 @@ static void dot(u8 *at, unsigned bytes, u32 v)
 	}
 }
 
-static void draw_line(const struct fb *fb, u8 *at, unsigned bits)
+static void draw_line(const struct fb *fb, u8 *at, unsigned bits, unsigned dots, u32 ink, u32 paper)
 {
-	for (unsigned x = 0; x < CELL_WIDTH; x++) {
-		u32 v = bits >> (CELL_WIDTH - 1 - x) & 1 ? fb->ink : 0;
+	unsigned wide = fb->scale * CELL_WIDTH / dots;
 
-		for (unsigned n = 0; n < fb->scale; n++, at += fb->bytes)
+	for (unsigned x = 0; x < dots; x++) {
+		u32 v = bits >> (dots - 1 - x) & 1 ? ink : paper;
+
+		for (unsigned n = 0; n < wide; n++, at += fb->bytes)
 			dot(at, fb->bytes, v);
 	}
 }
 
 /* The usual case: 32 bits, not scaled. */
-static void draw_line_32(const struct fb *fb, u8 *at, unsigned bits)
+static void draw_line_32(u8 *at, unsigned bits, u32 ink, u32 paper)
 {
 	for (unsigned x = 0; x < CELL_WIDTH; x++)
-		dot(at + (size_t)4 * x, 4, fb->ink & -(bits >> (CELL_WIDTH - 1 - x) & 1));
+		dot(at + (size_t)4 * x, 4,
+		    paper ^ ((ink ^ paper) & -(bits >> (CELL_WIDTH - 1 - x) & 1)));
 }
 
-static void fbcon_draw(struct screen *s, unsigned row, unsigned col, u8 c)
+/* What row `y` of the cell shows; rows beside the cell are those of the letter's edge. */
+static unsigned glyph_line(u8 c, int y)
+{
+	const u8 *rows = font_rows[c];
+
+	y -= CELL_TOP;
+	if (y >= 0 && y < FONT_ROWS)
+		return rows[y];
+	if (c < JOINED_FIRST || c > JOINED_LAST)
+		return 0;
+	return rows[y < 0 ? 0 : FONT_ROWS - 1];
+}
+
+/* 8 dots to 16, each twice. */
+static unsigned widen(unsigned bits)
+{
+	bits = (bits | bits << 4) & 0x0f0f;
+	bits = (bits | bits << 2) & 0x3333;
+	bits = (bits | bits << 1) & 0x5555;
+	return bits | bits << 1;
+}
+
+/*
+ * Row `y` of a letter of twice the size, in 32 rows: of the four that a dot becomes, one takes the colour of the two
+ * neighbours at its corner if these are alike and the other two differ from them ("Scale2x", of A. Mazzoleni).
+ */
+static unsigned smooth_line(u8 c, unsigned y)
+{
+	int row = (int)(y / 2);
+	unsigned here = glyph_line(c, row), above = glyph_line(c, row - 1),
+		 below = glyph_line(c, row + 1);
+	unsigned near = y % 2 ? below : above, far = y % 2 ? above : below;
+	unsigned left = here >> 1, right = here << 1;
+	unsigned at_left = ~(left ^ near) & (left ^ far) & (near ^ right);
+	unsigned at_right = ~(right ^ near) & (right ^ far) & (near ^ left);
+	unsigned l = (here & ~at_left) | (near & at_left);
+	unsigned r = (here & ~at_right) | (near & at_right);
+
+	if (c >= JOINED_FIRST && c <= JOINED_LAST)
+		return widen(here);
+	return (widen(l & 0xff) & 0xaaaa) | (widen(r & 0xff) & 0x5555);
+}
+
+static void draw_lines(struct screen *s, unsigned row, unsigned col, u16 cell, unsigned from)
 {
 	const struct fb *fb = &s->fb;
-	const u8 *glyph =
-		font_rows[c >= FONT_FIRST && c <= FONT_LAST ? c - FONT_FIRST : '?' - FONT_FIRST];
-	u8 *at = fb->mem + (u64)row * CELL_HEIGHT * fb->scale * fb->pitch +
+	u32 ink = fb->palette[cell >> 8 & 15], paper = fb->palette[cell >> 12];
+	u8 c = (u8)cell;
+	u8 *at = fb->mem + (u64)(row * CELL_HEIGHT + from) * fb->scale * fb->pitch +
 		 (u64)col * CELL_WIDTH * fb->scale * fb->bytes;
 
-	for (unsigned y = 0; y < CELL_HEIGHT; y++) {
-		unsigned r = font_row_of[y];
-		unsigned bits = r == FONT_ROWS ? 0 :
-						 (unsigned)glyph[r]
-							 << (CELL_WIDTH - FONT_COLS - MARGIN_LEFT);
+	if (fb->scale > 1) {
+		for (unsigned y = 2 * from; y < 2 * CELL_HEIGHT; y++) {
+			unsigned bits = smooth_line(c, y);
 
-		if (fb->bytes == 4 && fb->scale == 1) {
-			draw_line_32(fb, at, bits);
-			at += fb->pitch;
-			continue;
+			for (unsigned n = 0; n < fb->scale / 2U; n++, at += fb->pitch)
+				draw_line(fb, at, bits, 2 * CELL_WIDTH, ink, paper);
 		}
-		for (unsigned n = 0; n < fb->scale; n++, at += fb->pitch)
-			draw_line(fb, at, bits);
+		return;
 	}
+	for (unsigned y = from; y < CELL_HEIGHT; y++, at += fb->pitch) {
+		unsigned bits = glyph_line(c, (int)y);
+
+		if (fb->bytes == 4)
+			draw_line_32(at, bits, ink, paper);
+		else
+			draw_line(fb, at, bits, CELL_WIDTH, ink, paper);
+	}
+}
+
+static void fbcon_draw(struct screen *s, unsigned row, unsigned col, u16 cell)
+{
+	draw_lines(s, row, col, cell, 0);
 }
 
 static void fbcon_blank_row(struct screen *s, unsigned row)
@@ -125,8 +180,14 @@ static void fbcon_blank_row(struct screen *s, unsigned row)
 	}
 }
 
-static void fbcon_cursor(unused struct screen *s, unused unsigned row, unused unsigned col)
+/* The lowest lines of the cell, with ink and paper exchanged. */
+static void fbcon_cursor(struct screen *s, unsigned row, unsigned col, bool on)
 {
+	u16 cell = s->cell[row][col];
+
+	if (on)
+		cell = (u16)((cell & 0xff) | (cell & 0xf00) << 4 | (cell >> 4 & 0xf00));
+	draw_lines(s, row, col, cell, CELL_HEIGHT - CURSOR_LINES);
 }
 
 static const struct screen_ops fbcon_ops = {
@@ -144,9 +205,13 @@ void fbcon_attach(struct screen *s, const struct fb_params *p, void *mem)
 	fb->width = p->width;
 	fb->height = p->height;
 	fb->bytes = (p->bpp + 7) / 8;
-	fb->scale = p->width >= WIDE_SCREEN ? 2 : 1;
-	fb->ink = colour(p->red_pos, p->red_bits) | colour(p->green_pos, p->green_bits) |
-		  colour(p->blue_pos, p->blue_bits);
+	fb->scale = p->width >= 2 * WIDE_SCREEN ? 4 : p->width >= WIDE_SCREEN ? 2 : 1;
+	if (p->height < 4 * CELL_HEIGHT * fb->scale)
+		fb->scale = 1;
+	for (unsigned i = 0; i < ARRAY_SIZE(fb->palette); i++)
+		fb->palette[i] = colour(screen_rgb[i][0], p->red_pos, p->red_bits) |
+				 colour(screen_rgb[i][1], p->green_pos, p->green_bits) |
+				 colour(screen_rgb[i][2], p->blue_pos, p->blue_bits);
 	s->cols = MIN(p->width / (CELL_WIDTH * fb->scale), (u32)SCREEN_COLS_MAX);
 	s->rows = MIN(p->height / (CELL_HEIGHT * fb->scale), (u32)SCREEN_ROWS_MAX);
 	s->ops = &fbcon_ops;

@@ -5,11 +5,9 @@
 
 #include <vmm/types.h>
 
-#define FONT_FIRST 0x20
-#define FONT_LAST  0x7e
-#define FONT_ROWS  9
-#define FONT_COLS  5
+#define FONT_GLYPHS 256
+#define FONT_ROWS   13
 
-extern const u8 font_rows[FONT_LAST - FONT_FIRST + 1][FONT_ROWS];
+extern const u8 font_rows[FONT_GLYPHS][FONT_ROWS];
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine's I/O APICs. Havoc uses one of their pins, the console's serial port; all others are masked. Called by
- * irq.c. Intel 82093AA "I/O Advanced Programmable Interrupt Controller", ACPI "Multiple APIC Description Table".
+ * The machine's I/O APICs. Havoc uses two of their pins, the console's serial port and the keyboard; all others are
+ * masked. Called by irq.c. Intel 82093AA "I/O Advanced Programmable Interrupt Controller", ACPI "Multiple APIC Description Table".
  */
 #include "arch/host/host.h"
 

@@ -17,6 +17,8 @@
 #define CONSOLE_POLL_HZ      100
 #define CONSOLE_POLL_BUSY_HZ 1000
 
+#define KEYBOARD_IRQ 1
+
 static const struct {
 	u16 port;
 	u8 irq;
@@ -78,10 +80,28 @@ void host_kick(unsigned cpu)
 	lapic_ipi(host.cpu[cpu]->apic_id, IRQ_VECTOR_KICK);
 }
 
+static void poll_start(void)
+{
+	host.boot_cpu.console_poll = host_ticks();
+	timer_program(&host.boot_cpu);
+}
+
+static void keyboard_start(void)
+{
+	console_keyboard_init(&host.console);
+	if (!host.console.kbd.present)
+		return;
+	if (ioapic_route_isa(KEYBOARD_IRQ, IRQ_VECTOR_CONSOLE))
+		console_service(&host.console); /* as below */
+	else
+		poll_start();
+}
+
 void console_start(void)
 {
 	struct uart *u = &host.console.uart;
 
+	keyboard_start();
 	if (!u->present)
 		return;
 	for (unsigned i = 0; i < ARRAY_SIZE(com_irqs); i++) {
@@ -97,6 +117,5 @@ void console_start(void)
 		 CONSOLE_POLL_HZ);
 	u->sync = true;
 	uart_flush(u);
-	host.boot_cpu.console_poll = host_ticks();
-	timer_program(&host.boot_cpu);
+	poll_start();
 }

@@ -1,130 +1,129 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The grid of characters behind the screen, drawn by vgacon.c or fbcon.c. Called by console.c only. Cheap before
- * pretty: a cell is drawn when it changes, and at the bottom half the screen scrolls at once, so that a line costs
- * no more than its own characters. Control characters are those of ECMA-48 that logs use; escape sequences
- * ("Elements of control functions") are swallowed.
+ * The grid of cells behind the screen, drawn by vgacon.c or fbcon.c; what is written goes through the terminal (term.c).
+ * Called by console.c only. Cheap before pretty: a cell is drawn when it changes, and a row is blanked when the cursor
+ * first comes to it, so that a line of log costs no more than its own characters. PURE.
  */
 #include "arch/host/screen.h"
 
 #include <vmm/string.h>
 
-#define TAB_STOP 8
+// clang-format off
+const u8 screen_rgb[16][3] = {
+	{0x00, 0x00, 0x00}, {0x00, 0x00, 0xaa}, {0x00, 0xaa, 0x00}, {0x00, 0xaa, 0xaa},
+	{0xaa, 0x00, 0x00}, {0xaa, 0x00, 0xaa}, {0xaa, 0x55, 0x00}, {0xaa, 0xaa, 0xaa},
+	{0x55, 0x55, 0x55}, {0x55, 0x55, 0xff}, {0x55, 0xff, 0x55}, {0x55, 0xff, 0xff},
+	{0xff, 0x55, 0x55}, {0xff, 0x55, 0xff}, {0xff, 0xff, 0x55}, {0xff, 0xff, 0xff},
+};
+// clang-format on
 
-enum { ESC_NONE, ESC_START, ESC_CSI, ESC_STRING, ESC_CHARSET };
-
-static void cell_set(struct screen *s, unsigned row, unsigned col, u8 c)
+void screen_cell(struct screen *s, unsigned row, unsigned col, u16 cell)
 {
-	if (s->cell[row][col] == c)
+	if (s->cell[row][col] == cell)
 		return;
-	s->cell[row][col] = c;
-	s->ops->draw(s, row, col, c);
+	s->cell[row][col] = cell;
+	s->ops->draw(s, row, col, cell);
 }
 
-/* Rows are blanked when the cursor comes to them, not before: most of the screen is never touched. */
-static void row_enter(struct screen *s, unsigned row)
+void screen_own(struct screen *s, unsigned rows)
 {
-	s->ops->blank_row(s, row);
-	memset(s->cell[row], ' ', s->cols);
-}
-
-static void scroll(struct screen *s)
-{
-	unsigned gone = s->rows - s->rows / 2;
-
-	for (unsigned row = 0; row < s->rows; row++) {
+	for (; s->owned < rows; s->owned++) {
+		s->ops->blank_row(s, s->owned);
 		for (unsigned col = 0; col < s->cols; col++)
-			cell_set(s, row, col,
-				 row + gone < s->rows ? s->cell[row + gone][col] : ' ');
-	}
-	s->row -= gone;
-}
-
-static void newline(struct screen *s)
-{
-	if (s->row + 1 == s->rows) {
-		scroll(s);
-		s->row++;
-		return;
-	}
-	s->row++;
-	row_enter(s, s->row);
-}
-
-static void put(struct screen *s, u8 c)
-{
-	if (s->col == s->cols) {
-		s->col = 0;
-		newline(s);
-	}
-	cell_set(s, s->row, s->col++, c);
-}
-
-static void control(struct screen *s, u8 c)
-{
-	switch (c) {
-	case '\n':
-		newline(s);
-		break;
-	case '\r':
-		s->col = 0;
-		break;
-	case '\b':
-		if (s->col > 0)
-			s->col--;
-		break;
-	case '\t':
-		s->col = MIN(ALIGN_UP(s->col + 1, (unsigned)TAB_STOP), s->cols - 1);
-		break;
-	case 0x1b:
-		s->esc = ESC_START;
-		break;
-	default:
-		break;
+			s->cell[s->owned][col] = CELL_BLANK;
 	}
 }
 
-/* ESC [ ... final, ESC ] ... BEL or ESC \, ESC ( x, ESC x. */
-static void escape(struct screen *s, u8 c)
+void screen_fill(struct screen *s, unsigned row, unsigned from, unsigned to, u16 cell)
 {
-	switch (s->esc) {
-	case ESC_START:
-		s->esc = c == '['             ? ESC_CSI :
-			 c == ']' || c == 'P' ? ESC_STRING :
-			 c >= ' ' && c < '0'  ? ESC_CHARSET :
-						ESC_NONE;
-		break;
-	case ESC_CSI:
-		if (c >= 0x40 || c < ' ')
-			s->esc = ESC_NONE;
-		break;
-	case ESC_STRING:
-		if (c == 0x07)
-			s->esc = ESC_NONE;
-		else if (c == 0x1b)
-			s->esc = ESC_CHARSET;
-		break;
-	default:
-		s->esc = ESC_NONE;
-		break;
+	for (unsigned col = from; col < to; col++)
+		screen_cell(s, row, col, cell);
+}
+
+static void row_copy(struct screen *s, unsigned to, const u16 *from)
+{
+	for (unsigned col = 0; col < s->cols; col++)
+		screen_cell(s, to, col, from[col]);
+}
+
+void screen_scroll(struct screen *s, unsigned top, unsigned bottom, int n, u16 cell)
+{
+	unsigned height = bottom - top, by = MIN((unsigned)(n < 0 ? -n : n), height);
+
+	for (unsigned i = 0; i < height; i++) {
+		unsigned row = n < 0 ? bottom - 1 - i : top + i;
+
+		if (i + by >= height)
+			screen_fill(s, row, 0, s->cols, cell);
+		else
+			row_copy(s, row, s->cell[n < 0 ? row - by : row + by]);
 	}
+}
+
+void screen_shift(struct screen *s, unsigned row, unsigned col, int n, u16 cell)
+{
+	unsigned width = s->cols - col, by = MIN((unsigned)(n < 0 ? -n : n), width);
+
+	for (unsigned i = 0; i < width; i++) {
+		unsigned at = n < 0 ? col + i : s->cols - 1 - i;
+
+		screen_cell(s, row, at,
+			    i + by >= width ? cell : s->cell[row][n < 0 ? at + by : at - by]);
+	}
+}
+
+void screen_alternate(struct screen *s, bool on, u16 cell)
+{
+	screen_own(s, s->rows);
+	for (unsigned row = 0; row < s->rows; row++) {
+		if (on) {
+			memcpy(s->main[row], s->cell[row], s->cols * sizeof(u16));
+			screen_fill(s, row, 0, s->cols, cell);
+		} else {
+			row_copy(s, row, s->main[row]);
+		}
+	}
+}
+
+static void cursor_update(struct screen *s)
+{
+	const struct term *t = &s->term;
+
+	if (s->cursor_on && (t->hidden || s->cursor_row != t->at.row || s->cursor_col != t->at.col))
+		s->ops->cursor(s, s->cursor_row, s->cursor_col, false);
+	s->cursor_on = !t->hidden;
+	s->cursor_row = t->at.row;
+	s->cursor_col = t->at.col;
+	/* Always: the cell may have been drawn anew. */
+	if (s->cursor_on)
+		s->ops->cursor(s, s->cursor_row, s->cursor_col, true);
 }
 
 void screen_write(struct screen *s, const char *text, size_t len)
 {
 	if (!s->ops)
 		return;
-	if (!s->cell[0][0]) /* nothing was ever written: row 0 is not ours yet */
-		row_enter(s, 0);
+	if (!s->owned) { /* nothing was ever written */
+		term_reset(s);
+		screen_own(s, 1);
+	}
 	for (size_t i = 0; i < len; i++) {
 		u8 c = (u8)text[i];
 
-		if (s->esc != ESC_NONE)
-			escape(s, c);
-		else if (c < ' ' || c == 0x7f)
-			control(s, c);
+		if (c >= ' ' && c < 0x7f && term_plain(s))
+			term_put(s, c);
 		else
-			put(s, c < 0x7f ? c : '?');
+			term_byte(s, c);
 	}
-	s->ops->cursor(s, s->row, MIN(s->col, s->cols - 1));
+	cursor_update(s);
+}
+
+void screen_sane(struct screen *s)
+{
+	unsigned row = s->term.at.row;
+
+	if (!s->ops || !s->owned)
+		return;
+	term_reset(s);
+	s->term.at.row = (u16)row;
 }

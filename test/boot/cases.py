@@ -7,7 +7,7 @@ import struct
 
 import console
 from harness import debian, gdbstub
-from harness.bootcase import BANNER, AnyOrder, Boot, Expect, Idle, Paste, Patch, Screen, Send
+from harness.bootcase import BANNER, AnyOrder, Boot, Expect, Idle, Paste, Patch, Send, Shows, Type
 from harness.emulator import Machine
 
 # ---- Machines ----
@@ -51,6 +51,19 @@ def without(name, machine, args, *more, **options):
 
 def shell(name, machine, steps, **more):
     return Boot(name, machine, (PROMPT,) + steps, image="shell", cost=25, **more)
+
+
+def terminal(name, machine, cols, rows, **more):
+    """A shell on the screen: what it is told by the terminal, colours, and a program that uses all of the screen."""
+    more.setdefault("cost", 25)
+    return Boot("screen/" + name, machine,
+                (Shows(r"^havoc:/root# "), Type("echo $((6*7))\n"), Shows(r"^42 "), Type(r"printf '\033[999;999H\033[6n\033[H\033[J'; cat" + "\n"),
+                 Shows(r"\A\^\[\[%d;%dR" % (rows, cols)), Type("\x03\n\n\n"),
+                 Type(r"printf '\033[31;44mcolour\033[m\n'" + "\n"), Shows(r"^colour", 0x14),
+                 Type("vi /etc/profile\n"), Shows(r"(?s)\APS1='havoc:.*\n~ .*^- /etc/profile 1/\d+ "),
+                 Type("jO#Hello\033"), Shows(r"(?s)\APS1='havoc:[^\n]*\n#Hello .*2/\d+ "),
+                 Type(":q!\n"), Shows(r"(?s)^colour .*^havoc:/root# "),
+                 Type("poweroff -f\n")), ends="poweroff", image="shell", **more)
 
 
 def refusal(name, machine, sentence, **more):
@@ -484,12 +497,22 @@ CASES = console.rows(qemu, bochs, guests, shell) + list(full(*console.full_rows(
     # A halted guest halts the host's CPU.
     Boot("idle/svm", MAX, (HELLO, Idle()), elf="havoc.elf"),
 
-    # A machine without a serial port: the screen alone, from GRUB's graphics or the firmware's.
-    Boot("screen/bios", MAX, (Screen(),), elf="havoc.elf", options="console=none", never=(BANNER, "Linux version")),
-    Boot("screen/uefi", qemu(firmware="uefi"), (Screen(),), elf="havoc.elf", options="console=none",
-         never=(BANNER, "Linux version"), cost=40),
-    Boot("screen/com2", qemu(extra=("-serial", "null")), (Screen(),), elf="havoc.elf", options="console=com2",
+    # A machine without a serial port: a terminal on the screen, and the keyboard. (In QEMU only: of Bochs' displays those that Debian
+    # has without X are `term`, which wants a terminal to draw on and gives no picture, and `rfb`, which needs a client for both.)
+    terminal("bios", qemu(serial=False), 80, 25),
+    terminal("uefi", qemu(serial=False, firmware="uefi"), 160, 50, cost=60),
+    terminal("uefi-1080p", qemu(serial=False, firmware="uefi", extra=("-global", "VGA.xres=1920", "-global", "VGA.yres=1080")), 120, 33,
+             cost=60),
+    terminal("vbe", qemu(serial=False), 128, 48, gfxpayload="1024x768x32", grub_modules=("vbe",)),
+    # There is one, but it is not to be used; or it is another one.
+    terminal("none", MAX, 80, 25, options="console=none", never=(BANNER, "Linux version")),
+    Boot("screen/com2", qemu(extra=("-serial", "null")), (Shows(r"^hello"),), elf="havoc.elf", options="console=com2",
          never=(BANNER, "Linux version")),
+    # On both: typed on the one and on the other.
+    Boot("screen/both", MAX, (PROMPT, Shows(r"^havoc:/root# "), Type("echo $((6*7))\n"), Expect(r"^42\r?$"), Shows("^42 "),
+                              Send("echo $((6*8))\n"), Expect(r"^48\r?$"), Shows("^48 ")), image="shell"),
+    Boot("screen/keymap", MAX, (PROMPT, Type("echo Yz/y\n"), Shows("^Zy-z "), Expect(r"^Zy-z\r?$")), image="shell",
+         options="keymap=de"),
 
     # Typing; power.
     shell("shell/svm-max", MAX,

@@ -14,7 +14,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from harness import core, gdbstub
+from harness import core, gdbstub, screen
 from harness.core import Broken, Case, Failure
 from harness.emulator import Machine, Running, halted_share
 
@@ -65,10 +65,19 @@ class Idle:
 
 
 @dataclass(frozen=True)
-class Screen:
-    """Lines go on appearing on the screen (QEMU only)."""
+class Shows:
+    """The pattern stands on the screen, in this colour if one is given (QEMU only)."""
 
-    pictures: int = 4
+    pattern: str
+    attribute: int = None  # ink + 16 * paper, VGA's numbers
+    timeout: int = 60
+
+
+@dataclass(frozen=True)
+class Type:
+    """On the keyboard (QEMU only)."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,7 @@ class Boot:
     files: tuple = ()  # functions of (env, folder) that make one, for the prelude: on the ISO it is /boot/NAME
     prelude: str = ""  # GRUB commands
     grub_modules: tuple = ()
+    gfxpayload: str = ""  # under BIOS: a VBE mode
     allow: tuple = ()  # names of NEVER
     never: tuple = ()  # more patterns that must not be seen
     cost: int = field(default=10)
@@ -128,6 +138,8 @@ def iso(env, folder, boot):
         argv += ["--file", source(env, folder)]
     if boot.prelude:
         argv += ["--grub-prelude", boot.prelude]
+    if boot.gfxpayload:
+        argv += ["--gfxpayload", boot.gfxpayload]
     for module in boot.grub_modules:
         argv += ["--grub-module", module]
     log = os.path.join(folder, "mkiso.txt")
@@ -144,6 +156,8 @@ class Driver:
         self.boot = boot
         self.running = running
         self.console = running.console
+        self.reader = screen.Reader(env.root, running.folder)
+        self.screen_path = os.path.join(running.folder, "screen.txt")
         # No use in waiting after a panic.
         self.trouble = None if "panic" in boot.allow else NEVER["panic"]
         # What stands before the hypervisor's first line depends on the firmware.
@@ -208,20 +222,24 @@ class Driver:
         if share < step.share:
             self.fail("the host CPU is halted in only %d %% of the samples" % (100 * share))
 
-    def screen(self, step):
-        path = os.path.join(self.running.folder, "screen.ppm")
-        seen = set()
-        deadline = time.monotonic() + (60 + self.grace) * self.env.scale
-        while len(seen) < step.pictures:
+    def shows(self, step):
+        deadline = time.monotonic() + (step.timeout + self.grace) * self.env.scale
+        while True:
+            seen = self.reader.read(self.running)
+            if screen.find(seen, step.pattern, step.attribute):
+                break
+            with open(self.screen_path, "w") as f:
+                f.write(screen.as_text(seen) + "\n")
             if time.monotonic() > deadline:
-                self.fail("the screen shows %d different pictures with text, not %d" % (len(seen), step.pictures))
-            time.sleep(0.5)
-            self.running.execute("screendump", filename=os.path.abspath(path))
-            with open(path, "rb") as f:
-                picture = f.read()
-            # What a boot loader shows is less than this.
-            if len(picture) - picture.count(0) > 5000:
-                seen.add(hash(picture))
+                raise Failure("the screen does not show /%s/%s" % (
+                    step.pattern, "" if step.attribute is None else " in colour %#x" % step.attribute), self.screen_path)
+            time.sleep(0.3)
+        self.grace = 0
+
+    def type(self, step):
+        for c in step.text:
+            self.running.execute("human-monitor-command", **{"command-line": "sendkey %s 10" % screen.key_of(c)})
+            time.sleep(0.04)
 
     def end(self):
         ends = self.boot.ends
@@ -246,7 +264,7 @@ class Driver:
                 self.fail("the CPU was to be halted, but runs")
 
     def run(self):
-        actions = {Expect: self.expect, AnyOrder: self.any_order, Send: self.send, Paste: self.paste, Idle: self.idle, Screen: self.screen,
+        actions = {Expect: self.expect, AnyOrder: self.any_order, Send: self.send, Paste: self.paste, Idle: self.idle, Shows: self.shows, Type: self.type,
                    Patch: self.patch, Do: lambda step: step.function(self)}
         for step in self.boot.steps:
             actions[type(step)](step)

@@ -40,6 +40,7 @@ class Machine:
     icount: bool = False  # QEMU: one tick of the TSC is one instruction
     board: str = "q35"  # QEMU: -machine
     media: str = "cd"  # "cd", or QEMU: "disk", "usb": the ISO written to one
+    serial: bool = True  # QEMU: is there a COM1?
     extra: tuple = ()  # QEMU: more arguments; Bochs: more lines
 
     @property
@@ -174,7 +175,7 @@ class Running:
         self.debugger_sock, gdb_theirs = socket.socketpair()
         argv = ["qemu-system-x86_64", "-accel", "tcg", "-machine", m.board, "-cpu", m.model, "-nodefaults", "-no-user-config",
                 "-display", "none", "-vga", "std",
-                "-chardev", "socket,id=com1,fd=%d" % theirs.fileno(), "-serial", "chardev:com1",
+                "-chardev", "socket,id=com1,fd=%d" % theirs.fileno(), "-serial", "chardev:com1" if m.serial else "none",
                 "-chardev", "socket,id=mon,fd=%d" % mon_theirs.fileno(), "-mon", "chardev=mon,mode=control",
                 "-chardev", "socket,id=gdb,fd=%d" % gdb_theirs.fileno(), "-gdb", "chardev:gdb"]
         if m.media == "cd":

@@ -270,6 +270,16 @@ static void test_acpi_6(void **state)
 	assert_int_equal(info.pm_timer, 0x608);
 	assert_true(info.pm_timer_32);
 	assert_false(info.has_madt);
+	/* A keyboard controller, unless a table that has the flag says otherwise. */
+	assert_false(info.no_8042);
+	t[8] = 3;
+	table_done(FADT);
+	assert_true(parse(2));
+	assert_true(info.no_8042);
+	t[109] = BIT(1);
+	table_done(FADT);
+	assert_true(parse(2));
+	assert_false(info.no_8042);
 }
 
 static void test_reduced_hardware(void **state)

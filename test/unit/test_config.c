@@ -60,7 +60,7 @@ static void test_all(void **state)
 	(void)state;
 	assert_int_equal(
 		parse("mem=1G cmdline=quiet console=com2,9600 on-idle=halt on-error=reboot "
-		      "exit-port=0xf4 hypercall.console=on hypercall.compat=on loglevel=warn"),
+		      "exit-port=0xf4 keymap=de hypercall.console=on hypercall.compat=on loglevel=warn"),
 		0);
 	assert_string_equal(said, "");
 	assert_int_equal(c.mem, GiB(1));
@@ -71,6 +71,7 @@ static void test_all(void **state)
 	assert_int_equal(c.on_idle, END_HALT);
 	assert_int_equal(c.on_error, END_REBOOT);
 	assert_int_equal(c.exit_port, 0xf4);
+	assert_int_equal(c.keymap, KEYMAP_DE);
 	assert_true(c.hypercall_console);
 	assert_true(c.hypercall_compat);
 	assert_int_equal(c.loglevel, LOG_WARN);

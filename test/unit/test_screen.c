@@ -3,7 +3,7 @@
  * arch/host/screen.c with a painter that keeps a grid of letters: lines, wrapping, scrolling, control characters and
  * escape sequences; and fbcon.c drawing into heap blocks of exactly the framebuffer's size, in each depth.
  */
-/* SOURCES: arch/host/screen.c arch/host/fbcon.c arch/host/font.c */
+/* SOURCES: arch/host/screen.c arch/host/term.c arch/host/glyph.c arch/host/fbcon.c arch/host/font.c vmm/lib/fmt.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -22,10 +22,10 @@ static struct screen s;
 static char shown[ROWS][COLS + 1];
 static unsigned draws;
 
-static void grid_draw(unused struct screen *scr, unsigned row, unsigned col, u8 c)
+static void grid_draw(unused struct screen *scr, unsigned row, unsigned col, u16 cell)
 {
 	assert_true(row < ROWS && col < COLS);
-	shown[row][col] = (char)c;
+	shown[row][col] = (char)cell;
 	draws++;
 }
 
@@ -35,7 +35,7 @@ static void grid_blank(unused struct screen *scr, unsigned row)
 	memset(shown[row], ' ', COLS);
 }
 
-static void grid_cursor(unused struct screen *scr, unsigned row, unsigned col)
+static void grid_cursor(unused struct screen *scr, unsigned row, unsigned col, unused bool on)
 {
 	assert_true(row < ROWS && col < COLS);
 }
@@ -107,11 +107,14 @@ static void test_escapes(void **state)
 	put("\033[1;31ma\033[0mb\033]0;title\007c\033(Bd\033]x\033\\e\033=f\a\001g");
 	assert_string_equal(shown[0], "abcdefg   ");
 	put("\033[");
-	put("2Jh\200");
+	put("1mh\200");
 	assert_string_equal(shown[0], "abcdefgh? ");
-	/* A sequence that never ends swallows no line feed's line. */
+	/* A sequence that never ends swallows no line feed's line; a string that never ends neither. */
 	put("\033[12\nx");
-	assert_string_equal(shown[0], "abcdefgh?x");
+	assert_string_equal(shown[1], "         x");
+	put("\033]0;title\r\nyz");
+	assert_string_equal(shown[2], "         y");
+	assert_string_equal(shown[3], "z         ");
 }
 
 static void test_hostile(void **state)
@@ -203,7 +206,9 @@ static void test_depths(void **state)
 	mem = draw(&p);
 	assert_int_equal(s.cols, 80);
 	assert_int_equal(s.rows, 30);
-	assert_int_equal(s.fb.ink, 0xaaaaaa);
+	assert_int_equal(s.fb.palette[7], 0xaaaaaa);
+	assert_int_equal(s.fb.palette[1], 0x0000aa); /* VGA's blue */
+	assert_int_equal(s.fb.palette[12], 0xff5555);
 	/* What lies between the lines is not ours. */
 	for (unsigned y = 0; y < p.height; y++)
 		assert_int_equal(mem[y * p.pitch + 2560], 0x55);
@@ -213,7 +218,7 @@ static void test_depths(void **state)
 	p.bpp = 16, p.pitch = 640 * 2, p.red_pos = 11, p.red_bits = 5, p.green_pos = 5,
 	p.green_bits = 6, p.blue_bits = 5;
 	free(draw(&p));
-	assert_int_equal(s.fb.ink, 0xad55);
+	assert_int_equal(s.fb.palette[7], 0xad55);
 	p = rgb32, p.width = 1920, p.height = 1085, p.pitch = 1920 * 4;
 	free(draw(&p));
 	assert_int_equal(s.fb.scale, 2);
@@ -221,18 +226,113 @@ static void test_depths(void **state)
 	assert_int_equal(s.rows, 33);
 	p = rgb32, p.width = 16384, p.height = 4096, p.pitch = 16384 * 4;
 	free(draw(&p));
+	assert_int_equal(s.fb.scale, 4);
 	assert_int_equal(s.cols, SCREEN_COLS_MAX);
+	assert_int_equal(s.rows, 64);
+	p = rgb32, p.width = 1024, p.height = 4096, p.pitch = 4096;
+	free(draw(&p));
+	assert_int_equal(s.fb.scale, 1);
 	assert_int_equal(s.rows, SCREEN_ROWS_MAX);
 }
 
-/* Each letter is drawn, differs from every other, and keeps to its five columns. */
+/* The pixels of a cell at the screen's scale, as a picture: '#' is `ink`. */
+static void picture(const struct fb_params *p, const u8 *mem, unsigned row, unsigned col, u32 ink,
+		    char *out)
+{
+	unsigned width = 8 * s.fb.scale, height = 16 * s.fb.scale;
+
+	for (unsigned y = 0; y < height; y++) {
+		for (unsigned x = 0; x < width; x++) {
+			u32 v;
+
+			memcpy(&v,
+			       mem + (size_t)(row * height + y) * p->pitch + (col * width + x) * 4,
+			       4);
+			*out++ = v == ink ? '#' : '.';
+		}
+		*out++ = '\n';
+	}
+	*out = 0;
+}
+
+static u8 *blank(const struct fb_params *p)
+{
+	u64 size;
+	u8 *mem;
+
+	memset(&s, 0, sizeof(s));
+	assert_true(fbcon_usable(p, &size));
+	mem = calloc(1, size);
+	assert_non_null(mem);
+	fbcon_attach(&s, p, mem);
+	return mem;
+}
+
+/* Colours; the letter's place in the cell; the cursor, below the next. */
+static void test_pixels(void **state)
+{
+	static char got[17 * 9 + 1], cursor[17 * 9 + 1];
+	u8 *mem = blank(&rgb32);
+
+	(void)state;
+	put("\033[31;44mL\033[m");
+	picture(&rgb32, mem, 0, 0, 0xaa0000, got);
+	assert_string_equal(got, "........\n........\n........\n........\n"
+				 ".#......\n.#......\n.#......\n.#......\n.#......\n.#......\n"
+				 ".#......\n.#......\n.######.\n........\n........\n........\n");
+	picture(&rgb32, mem, 0, 0, 0x0000aa, got);
+	assert_memory_equal(got, "########\n", 9);
+	picture(&rgb32, mem, 0, 1, 0xaaaaaa, cursor);
+	assert_string_equal(cursor + 13 * 9, "########\n########\n########\n");
+	assert_null(memchr(cursor, '#', (size_t)13 * 9));
+	put("\033[?25l");
+	picture(&rgb32, mem, 0, 1, 0xaaaaaa, cursor);
+	assert_null(strchr(cursor, '#'));
+	put("\033[?25h\r");
+	picture(&rgb32, mem, 0, 0, 0xaa0000, got);
+	assert_string_equal(got + 13 * 9, "########\n########\n########\n");
+	/* Boxes join: a line down has no gap above or below. */
+	put("\033[H\033(0x");
+	picture(&rgb32, mem, 0, 0, 0xaaaaaa, got);
+	for (unsigned y = 0; y < 16; y++)
+		assert_memory_equal(got + (size_t)y * 9, "...#....\n", 9);
+	free(mem);
+}
+
+/* Twice and four times the size: slanting strokes without steps of a whole dot, straight ones as they are. */
+static void test_smooth(void **state)
+{
+	static char got[65 * 33 + 1];
+	struct fb_params p = rgb32;
+	unsigned dots = 0;
+	u8 *mem;
+
+	(void)state;
+	p.width = 1920, p.height = 1080, p.pitch = 1920 * 4;
+	mem = blank(&p);
+	put("L/");
+	picture(&p, mem, 0, 0, 0xaaaaaa, got);
+	assert_memory_equal(got + (size_t)17 * 10, "..##............\n", 17);
+	assert_memory_equal(got + (size_t)17 * 25, "...###########..\n", 17);
+	picture(&p, mem, 0, 1, 0xaaaaaa, got);
+	for (unsigned i = 0; got[i]; i++)
+		dots += got[i] == '#';
+	assert_true(dots > 0 && dots != 4 * 9); /* not each dot of the letter four times */
+	free(mem);
+	p.width = 3840, p.height = 2160, p.pitch = 3840 * 4;
+	mem = blank(&p);
+	put("L");
+	picture(&p, mem, 0, 0, 0xaaaaaa, got);
+	assert_memory_equal(got + (size_t)33 * 20, "....####........................\n", 33);
+	free(mem);
+}
+
+/* Each letter of ASCII differs from every other. */
 static void test_font(void **state)
 {
 	(void)state;
-	for (unsigned a = 0; a <= FONT_LAST - FONT_FIRST; a++) {
-		for (unsigned r = 0; r < FONT_ROWS; r++)
-			assert_true(font_rows[a][r] < BIT(FONT_COLS));
-		for (unsigned b = 0; b < a; b++)
+	for (unsigned a = ' '; a < 0x7f; a++) {
+		for (unsigned b = ' '; b < a; b++)
 			assert_memory_not_equal(font_rows[a], font_rows[b], FONT_ROWS);
 	}
 }
@@ -247,6 +347,8 @@ int main(void)
 		cmocka_unit_test_setup(test_hostile, setup),
 		cmocka_unit_test(test_usable),
 		cmocka_unit_test(test_depths),
+		cmocka_unit_test(test_pixels),
+		cmocka_unit_test(test_smooth),
 		cmocka_unit_test(test_font),
 	};
 

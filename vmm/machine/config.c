@@ -41,6 +41,7 @@ static const struct choice idles[] = {{"poweroff", END_POWEROFF},
 				      {NULL, 0}};
 static const struct choice levels[] = {
 	{"err", LOG_ERR}, {"warn", LOG_WARN}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
+static const struct choice keymaps[] = {{"us", KEYMAP_US}, {"de", KEYMAP_DE}, {NULL, 0}};
 static const struct choice machines[] = {{"pc", 0}, {"minimal", MACHINE_MINIMAL}, {NULL, 0}};
 static const struct choice ports[] = {
 	{"com1", 0x3f8}, {"com2", 0x2f8}, {"com3", 0x3e8}, {"com4", 0x2e8}, {NULL, 0}};
@@ -214,8 +215,10 @@ static const struct option options[] = {
 	  "The guest kernel's command line. It wins over the one built in and over that of the kernel's GRUB module."},
 	 set_cmdline, 0, NULL},
 	{{"console", "com1, com2, com3, com4 or a port such as 0x3f8, each with ,speed if wanted; none", "com1,115200",
-	  "The serial port for messages and for the guest's console. The screen, where there is one, shows them too; with none it alone does."},
+	  "The serial port for messages and for the guest's console. The screen, where there is one, shows them too, and the keyboard types as the serial line does; with none they alone are the console."},
 	 set_console, 0, NULL},
+	{{"keymap", "us or de", "us", "What stands on the keys of the machine's keyboard, which is read where there is a screen."},
+	 set_choice, offsetof(struct config, keymap), keymaps},
 	{{"on-idle", "poweroff, reboot, halt or monitor", "poweroff", "What the machine does when the last guest has stopped; with monitor it goes on, and the monitor has the terminal."},
 	 set_choice, offsetof(struct config, on_idle), idles},
 	{{"on-error", "halt, reboot or poweroff", "halt", "What the machine does when no guest can be started."},

@@ -11,6 +11,7 @@
 #include <vmm/log.h>
 #include <vmm/types.h>
 
+enum keymap { KEYMAP_US, KEYMAP_DE };
 enum end_action { END_POWEROFF, END_REBOOT, END_HALT, END_MONITOR };
 
 #define CONFIG_CMDLINE_MAX 2048
@@ -25,6 +26,7 @@ struct config {
 	bool console_screen;
 	u16 console_port;
 	u32 console_speed;
+	u8 keymap;              /* keymap=us|de: of the keyboard beside the screen */
 	u8 on_idle;             /* on-idle=poweroff|reboot|halt|monitor */
 	u8 on_error;            /* on-error=halt|reboot|poweroff, default halt */
 	bool hypercall_console; /* hypercall.console=on|off, default off */
