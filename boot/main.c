@@ -107,6 +107,7 @@ static void memory_init(void)
 	memory_map_done();
 	for (unsigned i = 0; i < info->module_count; i++)
 		memory_keep(info->module[i].start, info->module[i].end - info->module[i].start);
+	log_area_init();
 	memory_keep_done();
 	if (!host.ram_bytes)
 		refuse("the boot loader gave no memory map: boot by GRUB 2, command multiboot2");

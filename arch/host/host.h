@@ -173,6 +173,8 @@ void memory_add_reserved(hpa_t base, u64 size);
 /* That was all of the map. From now on memory can be kept from being handed out... */
 void memory_map_done(void);
 void memory_keep(hpa_t base, u64 size);
+/* Of that, where the log outlives a warm reset; says how the last boot ended, if not in order. */
+void log_area_init(void);
 /* ... and from now on allocated. */
 void memory_keep_done(void);
 

@@ -5,7 +5,7 @@ import os
 import struct
 
 from harness import debian, gdbstub
-from harness.bootcase import BANNER, AnyOrder, Boot, Expect, Idle, Paste, Patch, Screen, Send
+from harness.bootcase import BANNER, AnyOrder, Boot, Expect, Idle, Paste, Patch, Reset, Screen, Send
 from harness.emulator import Machine
 
 # ---- Machines ----
@@ -75,6 +75,26 @@ def panic(name, code, *lines, **more):
                  Expect(r"^havoc:   [0-9a-f]{16} \? vcpu_run\+0x"), Expect(r"^havoc:   [0-9a-f]{16} boot_main\+0x"),
                  Expect(r"^havoc: the last lines of the log:"), Expect(r"^havoc: \| .*SVM, 5\d\d MiB of memory")),
                 elf="havoc.elf", allow=("panic",), **more)
+
+
+LAST = r'^havoc: the log of the last boot is kept \(it ended by %s\): "log --last" in the monitor shows it'
+
+
+def kept_log(name, machine, *steps, **more):
+    """The hypervisor fails, at the guest's next HLT, and restarts the machine: the next boot knows why."""
+    if machine.emulator == "qemu":
+        break_it = (HELLO, Patch("exit_hlt", gdbstub.code_undefined))
+        again, slow = HELLO, 60
+    else:
+        # Bochs 2.7 goes on several times slower when its machine has been reset.
+        break_it = ()
+        again, slow = LINUX, 120
+        more["fault_in"] = "exit_hlt"
+    return Boot("kept-log/" + name, machine,
+                (Expect(BANNER),) + break_it +
+                (Expect(r"^havoc: panic: invalid opcode \(#UD\)", timeout=90), Expect(BANNER, timeout=slow),
+                 Expect(LAST % r"a panic: invalid opcode \(#UD\), error code 0, at 0008:[0-9a-f]{16}"), again) + steps,
+                elf="havoc.elf", options="on-error=reboot", allow=("panic",), cost=60 if machine.firmware == "uefi" else 20, **more)
 
 
 # ---- Files that are no kernels ----
@@ -546,6 +566,16 @@ CASES = [
     panic("assertion", gdbstub.code_assertion, r"panic: Havoc itself has failed, on CPU 0:", "assertion failed: a test, 42",
           r"r12 1badb00200c0ffee"),
     panic("on-error", gdbstub.code_undefined, r"panic: invalid opcode \(#UD\)", options="on-error=reboot", ends="reboot"),
+
+    # The log that outlives a warm reset. (Not vmx-uefi: OVMF does not come up again after a reset of Bochs 2.7.)
+    kept_log("svm-bios", MAX),
+    kept_log("svm-uefi", qemu(firmware="uefi")),
+    kept_log("svm-i440fx-5g", qemu(board="pc", mem=5120)),
+    kept_log("vmx-bios", BROADWELL),
+    Boot("kept-log/svm-reset-button", MAX, (HELLO, Reset(), Expect(BANNER), Expect(LAST % "a reset that was not Havoc's"), HELLO),
+         elf="havoc.elf"),
+    shell("kept-log/svm-orderly", MAX, (Send("poweroff -f\n"), OFF, Expect(BANNER), PROMPT), options="on-idle=reboot",
+          never=("the log of the last boot",)),
 
     # Preflight: what is wrong and what to do, in one sentence.
     refusal("vmx-no-ept", bochs("core2_penryn_t9600"), r"This CPU's VMX has no EPT "),

@@ -80,6 +80,11 @@ class Patch:
 
 
 @dataclass(frozen=True)
+class Reset:
+    """Somebody presses the reset button (QEMU only)."""
+
+
+@dataclass(frozen=True)
 class Boot:
     name: str
     machine: Machine
@@ -95,6 +100,7 @@ class Boot:
     grub_modules: tuple = ()
     allow: tuple = ()  # names of NEVER
     never: tuple = ()  # more patterns that must not be seen
+    fault_in: str = ""  # a function of the hypervisor that is undefined code when it is first called (Bochs only; QEMU: Patch)
     cost: int = field(default=10)
     full: bool = False  # in `make test-full` only: many CPUs or guests, for which two CPUs of the host are too few
 
@@ -196,6 +202,9 @@ class Driver:
     def patch(self, step):
         gdbstub.patch(self.running, self.env, self.boot.elf, step.function, step.code)
 
+    def reset(self, _step):
+        self.running.execute("system_reset")
+
     def idle(self, step):
         share = halted_share(self.running)
         if share < step.share:
@@ -240,7 +249,7 @@ class Driver:
 
     def run(self):
         actions = {Expect: self.expect, AnyOrder: self.any_order, Send: self.send, Paste: self.paste, Idle: self.idle, Screen: self.screen,
-                   Patch: self.patch}
+                   Patch: self.patch, Reset: self.reset}
         for step in self.boot.steps:
             actions[type(step)](step)
         self.end()
@@ -264,7 +273,8 @@ def run_boot(env, folder, boot):
         raise Broken("not built (see build/boot above)")
     image = iso(env, folder, boot)
     limit = sum(s.timeout * s.times for s in boot.steps if isinstance(s, Expect)) + 600
-    with Running(env, boot.machine, image, folder, limit * env.scale) as running:
+    debugger = gdbstub.bochs_commands(env, boot.elf, boot.fault_in) if boot.fault_in else ()
+    with Running(env, boot.machine, image, folder, limit * env.scale, debugger) as running:
         driver = Driver(env, boot, running)
         try:
             driver.run()
