@@ -127,6 +127,7 @@ struct host {
 	u8 on_error;    /* enum end_action */
 	bool all_cpus;  /* else only the first is touched; set before irq_init() */
 	bool efi;
+	bool cpuid_was_limited; /* by the firmware; it is not any more */
 	struct pcpu *panicking; /* atomic: who has failed first */
 	u32 stopping; /* atomic: the machine ends, or has panicked: a CPU that takes an NMI goes no further */
 	u32 stopped;                   /* atomic: CPUs that have obeyed */

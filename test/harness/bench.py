@@ -20,7 +20,7 @@ ROUND_TRIP_AIMS = {"cpuid": 350, "in": 200, "hypercall": 250}
 ENTRY_AIM = 5000000
 IMAGE_AIM = 128 << 10
 # The aim that is not reached yet: in `make test` what has been reached is held; the table of `make bench` says MISSED.
-IMAGE_REACHED = 224 << 10
+IMAGE_REACHED = 236 << 10
 
 
 def run_guest(env, folder, machine, modules, last, options=""):

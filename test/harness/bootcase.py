@@ -8,6 +8,7 @@ The rows stand in test/boot/cases.py. How a case ends is part of it (`ends`):
     reboot    the emulated machine restarts: the hypervisor comes up again
     halt      nothing happens any more; the CPU is halted
 """
+import json
 import os
 import re
 import sys
@@ -85,6 +86,13 @@ class Reset:
 
 
 @dataclass(frozen=True)
+class Json:
+    """A line that is one JSON object, in which at these paths ("cpu.model") are values whose text matches."""
+
+    values: tuple  # of (path, pattern)
+
+
+@dataclass(frozen=True)
 class Boot:
     name: str
     machine: Machine
@@ -99,6 +107,7 @@ class Boot:
     prelude: str = ""  # GRUB commands
     grub_modules: tuple = ()
     allow: tuple = ()  # names of NEVER
+    menu: bool = False  # GRUB has one
     never: tuple = ()  # more patterns that must not be seen
     fault_in: str = ""  # a function of the hypervisor that is undefined code when it is first called (Bochs only; QEMU: Patch)
     cost: int = field(default=10)
@@ -110,6 +119,8 @@ def iso(env, folder, boot):
     argv = ["tools/mkiso", "-o", out, "--elf", env.path(boot.elf)]
     if boot.machine.media == "cd":  # on a stick it must be fit for both
         argv += ["--firmware", "uefi" if boot.machine.firmware == "uefi" else "bios"]
+    if boot.menu:
+        argv += ["--menu"]
     if boot.options:
         argv += ["--cmdline", boot.options]
     if boot.image:
@@ -202,6 +213,22 @@ class Driver:
     def patch(self, step):
         gdbstub.patch(self.running, self.env, self.boot.elf, step.function, step.code)
 
+    def json(self, step):
+        self.expect(Expect(r"^\{[^\n]*\}\r?\n"))
+        try:
+            got = json.loads(self.console.child.after.decode())
+        except ValueError as e:
+            self.fail("no JSON: %s" % e)
+        for path, pattern in step.values:
+            value = got
+            for key in path.split("."):
+                try:
+                    value = value[int(key) if isinstance(value, list) else key]
+                except (KeyError, IndexError, ValueError, TypeError):
+                    self.fail("there is no %s in the JSON" % path)
+            if not re.search(pattern, str(value)):
+                self.fail("%s is %s, not /%s/" % (path, value, pattern))
+
     def reset(self, _step):
         self.running.execute("system_reset")
 
@@ -249,7 +276,7 @@ class Driver:
 
     def run(self):
         actions = {Expect: self.expect, AnyOrder: self.any_order, Send: self.send, Paste: self.paste, Idle: self.idle, Screen: self.screen,
-                   Patch: self.patch, Reset: self.reset}
+                   Patch: self.patch, Reset: self.reset, Json: self.json}
         for step in self.boot.steps:
             actions[type(step)](step)
         self.end()

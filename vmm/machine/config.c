@@ -36,6 +36,8 @@ static const struct choice ends[] = {
 	{"poweroff", END_POWEROFF}, {"reboot", END_REBOOT}, {"halt", END_HALT}, {NULL, 0}};
 static const struct choice levels[] = {
 	{"err", LOG_ERR}, {"warn", LOG_WARN}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
+static const struct choice doctors[] = {
+	{"on", DOCTOR_TEXT}, {"json", DOCTOR_JSON}, {"off", DOCTOR_OFF}, {NULL, 0}};
 static const struct choice machines[] = {{"pc", 0}, {"minimal", MACHINE_MINIMAL}, {NULL, 0}};
 static const struct choice ports[] = {
 	{"com1", 0x3f8}, {"com2", 0x2f8}, {"com3", 0x3e8}, {"com4", 0x2e8}, {NULL, 0}};
@@ -208,6 +210,9 @@ static const struct option options[] = {
 	 set_choice, offsetof(struct config, hypercall_console), switches},
 	{{"hypercall.compat", "on or off", "off", "Takes hypercalls in the older form, a string's address in RAX and its length in RBX (docs/guest-abi.md)."},
 	 set_choice, offsetof(struct config, hypercall_compat), switches},
+	{{"doctor", "on, json or off", "off",
+	  "Starts no guest: reports what the machine is and has, and what that means for Havoc, then halts (docs/howto/doctor.md)."},
+	 set_choice, offsetof(struct config, doctor), doctors},
 	{{"loglevel", "err, warn, info or debug", "info", "The least serious messages that are shown."},
 	 set_choice, offsetof(struct config, loglevel), levels},
 };

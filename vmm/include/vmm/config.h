@@ -13,6 +13,8 @@
 
 enum end_action { END_POWEROFF, END_REBOOT, END_HALT };
 
+enum doctor_mode { DOCTOR_OFF, DOCTOR_TEXT, DOCTOR_JSON };
+
 #define CONFIG_CMDLINE_MAX 2048
 
 struct config {
@@ -30,6 +32,7 @@ struct config {
 	bool hypercall_console; /* hypercall.console=on|off, default off */
 	bool hypercall_compat;  /* hypercall.compat=on|off, default off */
 	u16 exit_port;          /* exit-port=0xf4: of the guest's; 0: none */
+	u8 doctor;              /* doctor=on|json|off, default off: enum doctor_mode */
 	u8 loglevel;            /* loglevel=err|warn|info|debug, default info */
 };
 
