@@ -5,6 +5,7 @@
  * docs/architecture.md "Boot".
  */
 #include "arch/host/host.h"
+#include "boot/doctor.h"
 #include "boot/guest.h"
 #include "boot/main.h"
 #include "boot/mb2.h"
@@ -108,6 +109,7 @@ static void memory_init(void)
 	memory_map_done();
 	for (unsigned i = 0; i < info->module_count; i++)
 		memory_keep(info->module[i].start, info->module[i].end - info->module[i].start);
+	log_area_init();
 	memory_keep_done();
 	if (!host.ram_bytes)
 		refuse("the boot loader gave no memory map: boot by GRUB 2, command multiboot2");
@@ -190,13 +192,11 @@ static int probe(struct backend_caps *caps, struct backend_problem *problem)
 
 static void backend_init(void)
 {
-	struct backend_problem problem = {{0}};
-
 	boot.ops = backend_find();
 	if (!boot.ops)
 		refuse("this CPU offers neither VMX (Intel VT-x) nor SVM (AMD-V): turn virtualization on in the firmware setup if it is there, else take another machine");
-	if (probe(&boot.caps, &problem) || boot.ops->cpu_enable(&problem))
-		refuse("%s", problem.text);
+	if (probe(&boot.caps, &boot.problem) || boot.ops->cpu_enable(&boot.problem))
+		refuse("%s", boot.problem.text);
 	host.virtualisation_off = boot.ops->cpu_disable;
 	boot.enabled = true;
 }
@@ -261,6 +261,25 @@ static _Noreturn void guest_end(u64 entry_tsc)
 	host_end(boot.config.on_idle);
 }
 
+/* In the place of guests, for doctor=: goes as far as it can, whatever there is not. */
+static _Noreturn void doctor_end(void)
+{
+	boot.apic = irq_init();
+	if (boot.apic)
+		time_start();
+	boot.ops = backend_find();
+	if (boot.ops)
+		(void)probe(&boot.caps, &boot.problem);
+	if (boot.apic && time_finish())
+		console_start();
+	else
+		host.time.tsc_hz = 0;
+	doctor_print(&boot, boot.config.doctor == DOCTOR_JSON);
+	log_info(
+		"the doctor is done, and no guest is started: put all of the above into a bug report; restart the machine to start guests");
+	host_halt();
+}
+
 /* ---- The order of it all ---------------------------------------------------------------------------------------- */
 
 void boot_main(u32 magic, u32 mbi, u64 entry_tsc, u64 load_delta)
@@ -278,7 +297,10 @@ void boot_main(u32 magic, u32 mbi, u64 entry_tsc, u64 load_delta)
 	host.all_cpus = wants_all_cpus();
 	memory_init();
 	acpi_init(boot.info.rsdp, boot.info.rsdp_len, boot.info.efi_system_table);
-	if (!irq_init())
+	if (boot.config.doctor)
+		doctor_end();
+	boot.apic = irq_init();
+	if (!boot.apic)
 		refuse("this CPU's local APIC is absent or turned off: turn it on in the firmware setup, or take another machine");
 	time_start();
 	backend_init();

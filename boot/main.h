@@ -24,7 +24,9 @@ struct boot {
 	struct config config;
 	const struct backend_ops *ops;
 	struct backend_caps caps;
-	bool enabled; /* the back end, on the first CPU */
+	struct backend_problem problem; /* why the back end cannot be used; "": it can */
+	bool apic;                      /* the local APIC can be used */
+	bool enabled;                   /* the back end, on the first CPU */
 	struct load_image image;
 	struct hv hv;
 	u32 ready;         /* atomic: hv is there for the other CPUs */

@@ -2,6 +2,7 @@
 /* The monitor's machine: what it asks for beside the guests, and how it comes to the terminal. Called by main.c. */
 #include "boot/main.h"
 
+#include "boot/doctor.h"
 #include "boot/guest.h"
 
 #include <vmm/host.h>
@@ -45,6 +46,11 @@ static void tell_memory(unused void *boot, struct report *r)
 	report_number(r, "free_kib", "of it free", host_mem_free_bytes() >> 10, "KiB");
 }
 
+static void tell_doctor(void *boot, struct report *r)
+{
+	doctor(boot, r);
+}
+
 static u32 apic_id(unused void *boot, unsigned cpu)
 {
 	return host.cpu[cpu]->apic_id;
@@ -74,6 +80,7 @@ static const struct monitor_ops ops = {
 	.gone = guest_free,
 	.config = tell_config,
 	.memory = tell_memory,
+	.doctor = tell_doctor,
 	.apic_id = apic_id,
 	.reboot = reboot,
 	.poweroff = poweroff,

@@ -73,7 +73,7 @@ $(BUILD)/havoc.iso: $(BUILD)/havoc-bare.elf $(BUILD)/iso.flags tools/mkiso FORCE
 	$(Q)mkdir -p $(BUILD)/own
 	$(Q)ln -sfn -- $(call quote,$(KERNEL_FILE)) $(BUILD)/own/kernel
 	$(Q)$(if $(INITRD),ln -sfn -- $(call quote,$(INITRD_FILE)) $(BUILD)/own/initrd)
-	$(Q)tools/mkiso -o $@ --elf $< --cmdline "mem=512M $$ISO_OPTIONS" \
+	$(Q)tools/mkiso --menu -o $@ --elf $< --cmdline "mem=512M $$ISO_OPTIONS" \
 		--module "$(BUILD)/own/kernel=kernel $$ISO_CMDLINE" $(if $(INITRD),--module $(BUILD)/own/initrd=initrd)
 
 $(BUILD)/havoc.iso: export ISO_CMDLINE = $(CMDLINE)
@@ -82,7 +82,7 @@ else ifeq ($(CONF),)
 
 $(BUILD)/havoc.iso: $(BUILD)/havoc.elf $(GUEST_OUT)/options $(BUILD)/iso.flags tools/mkiso | $(BUILD)/setup-iso.ok
 	$(call say,ISO,$@)
-	$(Q)tools/mkiso -o $@ --elf $< --cmdline "$$(tr '\n' ' ' <$(GUEST_OUT)/options)$$ISO_OPTIONS"
+	$(Q)tools/mkiso --menu -o $@ --elf $< --cmdline "$$(tr '\n' ' ' <$(GUEST_OUT)/options)$$ISO_OPTIONS"
 
 else
 
@@ -97,7 +97,7 @@ $(BUILD)/havoc.iso: $(BUILD)/havoc-bare.elf $(CONFIG_TOOL) $(BUILD)/iso.flags to
 	$(Q)$(CONFIG_TOOL) --guests '$(BUILD)/guest' $(call quote,$(CONF_FILE))
 	$(call say,ISO,$@)
 	$(Q)$(CONFIG_TOOL) --modules --guests '$(BUILD)/guest' $(call quote,$(CONF_FILE)) >$(BUILD)/iso.modules
-	$(Q)tools/mkiso -o $@ --elf $< --cmdline "$$ISO_OPTIONS" --modules $(BUILD)/iso.modules
+	$(Q)tools/mkiso --menu -o $@ --elf $< --cmdline "$$ISO_OPTIONS" --modules $(BUILD)/iso.modules
 
 endif
 

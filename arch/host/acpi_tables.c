@@ -295,6 +295,10 @@ bool acpi_parse(struct acpi_info *a, const struct acpi_mem *m, const u8 *rsdp, s
 			fadt_parse(a, t, t_len);
 		else if (!a->has_madt && (t = table_map(m, pa, "APIC", &t_len)))
 			madt_parse(a, t, t_len);
+		else if (!a->has_dmar && table_map(m, pa, "DMAR", &t_len))
+			a->has_dmar = true;
+		else if (!a->has_ivrs && table_map(m, pa, "IVRS", &t_len))
+			a->has_ivrs = true;
 	}
 	return true;
 }

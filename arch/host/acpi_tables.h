@@ -53,6 +53,8 @@ struct acpi_info {
 	struct acpi_ioapic ioapic[ACPI_IOAPICS_MAX];
 	unsigned overrides;
 	struct acpi_override override[ACPI_OVERRIDES_MAX];
+	/* The IOMMUs' tables: Intel's VT-d, AMD-Vi */
+	bool has_dmar, has_ivrs;
 	/* FADT */
 	bool has_fadt;
 	bool hw_reduced;

@@ -127,6 +127,7 @@ struct host {
 	u8 on_error;    /* enum end_action */
 	bool all_cpus;  /* else only the first is touched; set before irq_init() */
 	bool efi;
+	bool cpuid_was_limited; /* by the firmware; it is not any more */
 	struct pcpu *panicking; /* atomic: who has failed first */
 	u32 stopping; /* atomic: the machine ends, or has panicked: a CPU that takes an NMI goes no further */
 	u32 stopped;                   /* atomic: CPUs that have obeyed */
@@ -173,6 +174,8 @@ void memory_add_reserved(hpa_t base, u64 size);
 /* That was all of the map. From now on memory can be kept from being handed out... */
 void memory_map_done(void);
 void memory_keep(hpa_t base, u64 size);
+/* Of that, where the log outlives a warm reset; says how the last boot ended, if not in order. */
+void log_area_init(void);
 /* ... and from now on allocated. */
 void memory_keep_done(void);
 

@@ -125,7 +125,7 @@ static void cpuid_unlimit(void)
 
 	host_cpuid(0, 0, r);
 	if (r[CPUID_EAX] <= 3 && rdmsr_safe(MSR_MISC_ENABLE, &v) && v & MISC_ENABLE_LIMIT_CPUID)
-		(void)wrmsr_safe(MSR_MISC_ENABLE, v & ~MISC_ENABLE_LIMIT_CPUID);
+		host.cpuid_was_limited = wrmsr_safe(MSR_MISC_ENABLE, v & ~MISC_ENABLE_LIMIT_CPUID);
 }
 
 /*

@@ -42,15 +42,24 @@ static const char *const exception_names[32] = {
 	[VEC_CP] = "control protection (#CP)",
 };
 
+#define LINE_MAX 320
+
+static void panic_line(const char *line, size_t len)
+{
+	host_console_write("havoc: ", 7);
+	host_console_write(line, len);
+	host_console_write("\r\n", 2);
+}
+
+/* Kept for the next boot first: writing to a console is more that can fail. */
 static void panic_vprint(const char *fmt, va_list ap) printf_like(1, 0);
 static void panic_vprint(const char *fmt, va_list ap)
 {
-	char line[320];
-	int len = fmt_v(line, sizeof(line), fmt, ap);
+	char line[LINE_MAX];
+	size_t len = MIN((size_t)fmt_v(line, sizeof(line), fmt, ap), sizeof(line) - 1);
 
-	host_console_write("havoc: ", 7);
-	host_console_write(line, MIN((size_t)len, sizeof(line) - 1));
-	host_console_write("\r\n", 2);
+	log_panic_line(line, len);
+	panic_line(line, len);
 }
 
 static void panic_print(const char *fmt, ...) printf_like(1, 2);
@@ -171,9 +180,12 @@ static void backtrace(u64 rip, u64 rsp, u64 rbp)
 	}
 }
 
+/* The kept log has them. */
 static void print_log_line(unused void *arg, const char *line, size_t len)
 {
-	panic_print("| %.*s", (int)len, line);
+	char text[LINE_MAX + 2];
+
+	panic_line(text, (size_t)fmt_s(text, sizeof(text), "| %.*s", (int)len, line));
 }
 
 static _Noreturn void panic_end(const struct trap_frame *f)
@@ -249,10 +261,13 @@ _Noreturn void panic_call(const struct trap_frame *f)
 			.overflow_arg_area = (const void *)f->rsp,
 			.reg_save_area = in_registers,
 		}};
+	char reason[LINE_MAX];
 
 	panic_begin();
+	fmt_v(reason, sizeof(reason), (const char *)f->rdi, args.list);
+	log_panic(reason);
 	panic_print("panic: Havoc itself has failed, on CPU %u:", pcpu_here()->number);
-	panic_vprint((const char *)f->rdi, args.list);
+	panic_print("%s", reason);
 	print_registers(f);
 	panic_end(f);
 }
@@ -260,11 +275,14 @@ _Noreturn void panic_call(const struct trap_frame *f)
 _Noreturn void panic_trap(const struct trap_frame *f)
 {
 	const char *name = f->vector < 32 ? exception_names[f->vector] : NULL;
+	char reason[LINE_MAX];
 
 	panic_begin();
-	panic_print("panic: %s, error code %#llx, at %04llx:%016llx%s",
-		    name ? name : "unknown exception", (unsigned long long)f->error,
-		    (unsigned long long)f->cs, (unsigned long long)f->rip, fault_note(f));
+	fmt_s(reason, sizeof(reason), "%s, error code %#llx, at %04llx:%016llx%s",
+	      name ? name : "unknown exception", (unsigned long long)f->error,
+	      (unsigned long long)f->cs, (unsigned long long)f->rip, fault_note(f));
+	log_panic(reason);
+	panic_print("panic: %s", reason);
 	print_registers(f);
 	panic_end(f);
 }

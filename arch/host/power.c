@@ -108,6 +108,7 @@ static void acpi_soft_off(void)
 _Noreturn void host_halt(void)
 {
 	cli();
+	log_end();
 	smp_stop_others();
 	console_flush(&host.console);
 	for (;;)
@@ -117,6 +118,7 @@ _Noreturn void host_halt(void)
 _Noreturn void host_poweroff(void)
 {
 	cli();
+	log_end();
 	smp_stop_others();
 	console_flush(&host.console);
 	acpi_soft_off();
@@ -161,6 +163,7 @@ _Noreturn void host_reboot(void)
 					     reset_by_triple_fault};
 
 	cli();
+	log_end();
 	smp_stop_others();
 	console_flush(&host.console);
 	for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {

@@ -29,19 +29,32 @@ enum { CPU_HSAVE, CPU_VMSAVE, CPU_STATE, CPU_PAGES };
 
 _Static_assert(sizeof(struct svm_cpu) <= PAGE_SIZE, "one page");
 
+static void read_cpuid(struct svm_cpuid *id)
+{
+	host_cpuid(1, 0, id->l1);
+	host_cpuid(7, 0, id->l7);
+	host_cpuid(0x80000001, 0, id->x1);
+	host_cpuid(0x80000008, 0, id->x8);
+	host_cpuid(0x8000000a, 0, id->xa);
+}
+
+static unsigned svm_backend_features(struct backend_feature *out, unsigned max)
+{
+	struct svm_cpuid id;
+
+	read_cpuid(&id);
+	return svm_features(&id, out, max);
+}
+
 static int read_caps(struct svm_caps *caps, struct backend_caps *out,
 		     struct backend_problem *problem)
 {
-	struct svm_cpuid id = {0};
+	struct svm_cpuid id;
 	u64 vm_cr;
 	bool known;
 	int err;
 
-	host_cpuid(1, 0, id.l1);
-	host_cpuid(7, 0, id.l7);
-	host_cpuid(0x80000001, 0, id.x1);
-	host_cpuid(0x80000008, 0, id.x8);
-	host_cpuid(0x8000000a, 0, id.xa);
+	read_cpuid(&id);
 	known = rdmsr_safe(MSR_VM_CR, &vm_cr);
 	err = svm_caps_read(&id, known ? &vm_cr : NULL, caps, out, problem);
 	if (err)
@@ -422,6 +435,7 @@ const struct backend_ops svm_backend = {
 	.name = "SVM",
 	.npt_format = &pt_format_npt,
 	.probe = svm_probe,
+	.features = svm_backend_features,
 	.cpu_enable = svm_cpu_enable,
 	.cpu_disable = svm_cpu_disable,
 	.vcpu_create = svm_vcpu_create,

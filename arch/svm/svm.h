@@ -323,6 +323,9 @@ struct svm_caps {
 int svm_caps_read(const struct svm_cpuid *id, const u64 *vm_cr, struct svm_caps *caps,
 		  struct backend_caps *out, struct backend_problem *problem) must_check;
 
+/* What this CPU has of what Havoc makes use of, as backend_ops.features(). */
+unsigned svm_features(const struct svm_cpuid *id, struct backend_feature *out, unsigned max);
+
 /* ---- State -------------------------------------------------------------------------------- */
 
 /* Of a physical CPU on which SVM is on. */

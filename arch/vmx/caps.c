@@ -169,8 +169,7 @@ static int probe_features(const struct vmx_source *src, struct vmx_caps *caps, u
 	return 0;
 }
 
-/* All capability MSRs that are there; the ranges of controls that are not are empty. */
-static bool read_msrs(const struct vmx_source *src, struct vmx_caps *caps)
+bool vmx_caps_read(const struct vmx_source *src, struct vmx_caps *caps)
 {
 	bool ok = src->rdmsr(src->ctx, MSR_VMX_BASIC, &caps->basic) &&
 		  src->rdmsr(src->ctx, MSR_VMX_MISC, &caps->misc) &&
@@ -264,7 +263,7 @@ int vmx_caps_probe(const struct vmx_source *src, struct vmx_caps *caps, u64 *fea
 	err = probe_features(src, caps, feature_control, problem);
 	if (err)
 		return err;
-	if (!read_msrs(src, caps)) {
+	if (!vmx_caps_read(src, caps)) {
 		fmt_s(problem->text, sizeof(problem->text),
 		      "This CPU says that it has VMX, but its VMX capability MSRs cannot be read: if "
 		      "this is a virtual machine, update its hypervisor or turn nested virtualisation on.");

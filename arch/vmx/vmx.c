@@ -39,6 +39,11 @@ static void source_cpuid(void *ctx, u32 leaf, u32 subleaf, u32 out[4])
 
 static const struct vmx_source cpu_source = {source_rdmsr, source_cpuid, NULL};
 
+static unsigned vmx_backend_features(struct backend_feature *out, unsigned max)
+{
+	return vmx_features(&cpu_source, out, max);
+}
+
 #define EPT_PHYS_BITS 48 /* four levels */
 
 static int vmx_probe(struct backend_caps *caps, struct backend_problem *problem)
@@ -249,6 +254,7 @@ const struct backend_ops vmx_backend = {
 	.name = "VMX",
 	.npt_format = &pt_format_ept,
 	.probe = vmx_probe,
+	.features = vmx_backend_features,
 	.cpu_enable = vmx_cpu_enable,
 	.cpu_disable = vmx_cpu_disable,
 	.vcpu_create = vmx_vcpu_create,

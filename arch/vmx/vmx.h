@@ -133,6 +133,10 @@ struct vmx_caps {
  */
 int vmx_caps_probe(const struct vmx_source *src, struct vmx_caps *caps, u64 *feature_control,
 		   struct backend_problem *problem) must_check;
+/* All capability MSRs that are there; the ranges of controls that are not are empty. False: there are none. */
+bool vmx_caps_read(const struct vmx_source *src, struct vmx_caps *caps);
+/* What this CPU has of what Havoc makes use of, as backend_ops.features(). */
+unsigned vmx_features(const struct vmx_source *src, struct backend_feature *out, unsigned max);
 /*
  * One word of controls: `must` and whatever of `wish` there is, with the bits that the CPU demands. False,
  * with *bad set, if a bit of `must` is not to be had or if the CPU demands one that is not in `tolerate`.

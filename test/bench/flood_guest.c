@@ -11,6 +11,7 @@
 
 void test(void)
 {
+	sti(); /* Bochs holds the host's interrupts back while a guest has its own off */
 	for (unsigned i = 0; i < LINES; i++) {
 		print("flood %u ", i);
 		for (unsigned n = 0; n < i % 97; n++)

@@ -4,10 +4,9 @@ import dataclasses
 import os
 import struct
 
-
 import console
 from harness import debian, gdbstub
-from harness.bootcase import BANNER, AnyOrder, Boot, Expect, Idle, Paste, Patch, Send, Shows, Type
+from harness.bootcase import BANNER, AnyOrder, Boot, Expect, Idle, Json, Paste, Patch, Reset, Send, Shows, Type
 from harness.emulator import Machine
 
 # ---- Machines ----
@@ -90,6 +89,33 @@ def panic(name, code, *lines, **more):
                  Expect(r"^havoc:   [0-9a-f]{16} \? vcpu_run\+0x"), Expect(r"^havoc:   [0-9a-f]{16} boot_main\+0x"),
                  Expect(r"^havoc: the last lines of the log:"), Expect(r"^havoc: \| .*SVM, 5\d\d MiB of memory")),
                 elf="havoc.elf", allow=("panic",), **more)
+
+
+LAST = r'^havoc: the log of the last boot is kept \(it ended by %s\): "log --last" in the monitor shows it'
+
+
+def kept_log(name, machine, *steps, **more):
+    """The hypervisor fails, at the guest's next HLT, and restarts the machine: the next boot knows why."""
+    if machine.emulator == "qemu":
+        break_it = (HELLO, Patch("exit_hlt", gdbstub.code_undefined))
+        again, slow = HELLO, 60
+    else:
+        # Bochs 2.7 goes on several times slower when its machine has been reset.
+        break_it = ()
+        again, slow = LINUX, 120
+        more["fault_in"] = "exit_hlt"
+    return Boot("kept-log/" + name, machine,
+                (Expect(BANNER),) + break_it +
+                (Expect(r"^havoc: panic: invalid opcode \(#UD\)", timeout=90), Expect(BANNER, timeout=slow),
+                 Expect(LAST % r"a panic: invalid opcode \(#UD\), error code 0, at 0008:[0-9a-f]{16}"), again) + steps,
+                elf="havoc.elf", options="on-error=reboot", allow=("panic",), cost=60 if machine.firmware == "uefi" else 20, **more)
+
+
+def doctor(name, machine, *lines, **more):
+    """The doctor's report, line by line; no guest, and the end."""
+    steps = tuple(Expect(line) for line in lines)
+    return Boot("doctor/" + name, machine, steps + (Expect(r"^havoc: the doctor is done"),), ends="halt",
+                **{"options": "doctor=on", "elf": "havoc.elf", "never": (r"Linux version",), **more})
 
 
 # ---- Files that are no kernels ----
@@ -571,6 +597,37 @@ CASES = console.rows(qemu, bochs, guests, shell) + list(full(*console.full_rows(
     panic("assertion", gdbstub.code_assertion, r"panic: Havoc itself has failed, on CPU 0:", "assertion failed: a test, 42",
           r"r12 1badb00200c0ffee"),
     panic("on-error", gdbstub.code_undefined, r"panic: invalid opcode \(#UD\)", options="on-error=reboot", ends="reboot"),
+
+    # The log that outlives a warm reset. (Not vmx-uefi: OVMF does not come up again after a reset of Bochs 2.7.)
+    kept_log("svm-bios", MAX),
+    kept_log("svm-uefi", qemu(firmware="uefi")),
+    kept_log("svm-i440fx-5g", qemu(board="pc", mem=5120)),
+    kept_log("vmx-bios", BROADWELL),
+    Boot("kept-log/svm-reset-button", MAX, (HELLO, Reset(), Expect(BANNER), Expect(LAST % "a reset that was not Havoc's"), HELLO),
+         elf="havoc.elf"),
+    shell("kept-log/svm-orderly", MAX, (Send("poweroff -f\n"), OFF, Expect(BANNER), PROMPT), options="on-idle=reboot",
+          never=("the log of the last boot",)),
+
+    # The doctor; from a boot menu, too.
+    doctor("svm", MAX, r"^Havoc +\S", r"^back end +SVM", r"^can start guests +yes", r"^nested paging +used", r"^decode assists +missing +\w",
+           r"^AMD-V +on ", r"^0x100000 +0x\w+ +RAM", r"^TSC, measured +\d{8,} Hz", r"^screen +VGA text, 80 x 25", r"^FINDINGS"),
+    doctor("svm-none", qemu("max,-svm"), r"^back end +none", r"^can start guests +no", r"^FINDINGS", r"^This CPU offers neither VMX"),
+    doctor("svm-no-npt", qemu("qemu64"), r"^nested paging +missing +guests cannot be started", r"^FINDINGS", r"^This CPU has SVM without nested"),
+    doctor("no-local-apic", qemu("max,-apic"), r"^can start guests +no", r"^local APIC +none", r"^The CPU's local APIC is absent"),
+    doctor("svm-iommu", qemu("EPYC", extra=("-device", "amd-iommu")), r"^IOMMU +on ", r"^IOMMU +AMD-Vi"),
+    doctor("vmx-no-ept", bochs("core2_penryn_t9600"), r"^EPT +missing +guests cannot be started", r"^FINDINGS", r"^This CPU's VMX has no EPT "),
+    doctor("vmx-locked", bochs(firmware="seabios"), r"^EPT +used", r"^VT-x +LOCKED OFF", r"^VMX is locked off by the firmware",
+           prelude="wrmsr 0x3a 0x1", grub_modules=("wrmsr",)),
+    *(Boot("doctor/%s-json" % name, machine,
+           (Json((("backend", backend), ("usable", "True"), ("cpu.model", r"\w"), ("cpu.cpus_listed", "^1$"), ("features.0.state", "^used$"),
+                  ("memory.ram", r"^(4|5)\d\d$"), ("memory_map.0.kind", "RAM"), ("machine.tsc_hz", r"^\d{8,}$"), ("console.serial", "there"),
+                  ("firmware.0.setting", r"VT-x|AMD-V"), ("findings.0", r"\.$"))),
+            Expect(r"^havoc: the doctor is done")), elf="havoc-bare.elf", options="doctor=json loglevel=info", ends="halt", cost=cost)
+      for name, backend, machine, cost in (("svm", "SVM", MAX, 12), ("svm-uefi", "SVM", qemu(firmware="uefi"), 40), ("vmx", "VMX", BROADWELL, 12))),
+    Boot("doctor/menu-bios", MAX, (Expect(r"Havoc doctor"), Send("d"), Expect(r"^back end +SVM"), Expect(r"^havoc: the doctor is done")),
+         elf="havoc.elf", menu=True, ends="halt", never=("Linux version",)),
+    Boot("doctor/menu-default", qemu(firmware="uefi"), (Expect(r"Havoc doctor"), Expect(BANNER), LINUX, HELLO), elf="havoc.elf", menu=True,
+         options='cmdline="console=ttyS0 marker=$8;9"', cost=40),
 
     # Preflight: what is wrong and what to do, in one sentence.
     refusal("vmx-no-ept", bochs("core2_penryn_t9600"), r"This CPU's VMX has no EPT "),

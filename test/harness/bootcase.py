@@ -8,6 +8,7 @@ The rows stand in test/boot/cases.py. How a case ends is part of it (`ends`):
     reboot    the emulated machine restarts: the hypervisor comes up again
     halt      nothing happens any more; the CPU is halted
 """
+import json
 import os
 import re
 import sys
@@ -96,6 +97,18 @@ class Do:
 
 
 @dataclass(frozen=True)
+class Reset:
+    """Somebody presses the reset button (QEMU only)."""
+
+
+@dataclass(frozen=True)
+class Json:
+    """A line that is one JSON object, in which at these paths ("cpu.model") are values whose text matches."""
+
+    values: tuple  # of (path, pattern)
+
+
+@dataclass(frozen=True)
 class Boot:
     name: str
     machine: Machine
@@ -111,7 +124,9 @@ class Boot:
     grub_modules: tuple = ()
     gfxpayload: str = ""  # under BIOS: a VBE mode
     allow: tuple = ()  # names of NEVER
+    menu: bool = False  # GRUB has one
     never: tuple = ()  # more patterns that must not be seen
+    fault_in: str = ""  # a function of the hypervisor that is undefined code when it is first called (Bochs only; QEMU: Patch)
     cost: int = field(default=10)
     full: bool = False  # in `make test-full` only: many CPUs or guests, for which two CPUs of the host are too few
 
@@ -121,6 +136,8 @@ def iso(env, folder, boot):
     argv = ["tools/mkiso", "-o", out, "--elf", env.path(boot.elf)]
     if boot.machine.media == "cd":  # on a stick it must be fit for both
         argv += ["--firmware", "uefi" if boot.machine.firmware == "uefi" else "bios"]
+    if boot.menu:
+        argv += ["--menu"]
     if boot.options:
         argv += ["--cmdline", boot.options]
     if boot.image:
@@ -217,6 +234,25 @@ class Driver:
     def patch(self, step):
         gdbstub.patch(self.running, self.env, self.boot.elf, step.function, step.code)
 
+    def json(self, step):
+        self.expect(Expect(r"^\{[^\n]*\}\r?\n"))
+        try:
+            got = json.loads(self.console.child.after.decode())
+        except ValueError as e:
+            self.fail("no JSON: %s" % e)
+        for path, pattern in step.values:
+            value = got
+            for key in path.split("."):
+                try:
+                    value = value[int(key) if isinstance(value, list) else key]
+                except (KeyError, IndexError, ValueError, TypeError):
+                    self.fail("there is no %s in the JSON" % path)
+            if not re.search(pattern, str(value)):
+                self.fail("%s is %s, not /%s/" % (path, value, pattern))
+
+    def reset(self, _step):
+        self.running.execute("system_reset")
+
     def idle(self, step):
         share = halted_share(self.running)
         if share < step.share:
@@ -265,7 +301,7 @@ class Driver:
 
     def run(self):
         actions = {Expect: self.expect, AnyOrder: self.any_order, Send: self.send, Paste: self.paste, Idle: self.idle, Shows: self.shows, Type: self.type,
-                   Patch: self.patch, Do: lambda step: step.function(self)}
+                   Patch: self.patch, Do: lambda step: step.function(self), Reset: self.reset, Json: self.json}
         for step in self.boot.steps:
             actions[type(step)](step)
         self.end()
@@ -289,7 +325,8 @@ def run_boot(env, folder, boot):
         raise Broken("not built (see build/boot above)")
     image = iso(env, folder, boot)
     limit = sum(s.timeout * s.times for s in boot.steps if isinstance(s, Expect)) + 600
-    with Running(env, boot.machine, image, folder, limit * env.scale) as running:
+    debugger = gdbstub.bochs_commands(env, boot.elf, boot.fault_in) if boot.fault_in else ()
+    with Running(env, boot.machine, image, folder, limit * env.scale, debugger) as running:
         driver = Driver(env, boot, running)
         try:
             driver.run()

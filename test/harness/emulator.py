@@ -113,7 +113,8 @@ class Console:
 class Running:
     """A started emulator; a context manager that leaves nothing behind."""
 
-    def __init__(self, env, machine, iso, folder, limit):
+    def __init__(self, env, machine, iso, folder, limit, debugger=()):
+        """`debugger`: commands for Bochs's, carried out before the machine starts."""
         self.env = env
         self.machine = machine
         self.folder = folder
@@ -129,7 +130,7 @@ class Running:
         if machine.emulator == "qemu":
             self._qemu(iso, limit)
         else:
-            self._bochs(iso, limit)
+            self._bochs(iso, limit, debugger)
 
     def __enter__(self):
         return self
@@ -213,7 +214,7 @@ class Running:
         self.console = Console(ours, self.folder)
         self.execute("qmp_capabilities", timeout=60)
 
-    def _bochs(self, iso, limit):
+    def _bochs(self, iso, limit, debugger):
         m = self.machine
         # Bochs connects to us: so that the port is free for certain, and no two cases want the same.
         with socket.socket() as listener:
@@ -244,7 +245,7 @@ class Running:
                 f.write("\n".join(lines) + "\n")
             go = os.path.join(self.folder, "go.rc")
             with open(go, "w") as f:
-                f.write("c\n")
+                f.write("".join(line + "\n" for line in tuple(debugger) + ("c",)))
             self._start(["bochs", "-q", "-f", rc, "-rc", go], limit, env={**os.environ, "TERM": "dumb"})
             listener.settimeout(180 * self.env.scale)  # long with more memory than Bochs holds at once
             try:

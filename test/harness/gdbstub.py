@@ -71,3 +71,10 @@ def patch(running, env, elf, function, code):
     known = symbols(env, elf)
     at = known[function]
     running.debugger.write_physical(at - IMAGE_VA, code(at, known))
+
+
+def bochs_commands(env, elf, function):
+    """For Bochs's own debugger: stop where the function is first called, and put undefined code there."""
+    at = symbols(env, elf)[function]
+    there = at - IMAGE_VA
+    return ("lb 0x%x" % at, "c", "setpmem 0x%x 1 0x0f" % there, "setpmem 0x%x 1 0x0b" % (there + 1), "d 1")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* vmm/lib/log.c: prefix, levels, hostile text, the ring. */
-/* SOURCES: vmm/lib/log.c vmm/lib/fmt.c test/mock/host.c */
+/* SOURCES: vmm/lib/log.c vmm/lib/log_keep.c vmm/lib/fmt.c test/mock/host.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -100,6 +100,52 @@ static void test_hostile_text(void **state)
 	assert_int_equal(s.longest, 319);
 }
 
+static void count(void *arg, const char *line, unused size_t len)
+{
+	if (strstr(line, "kept"))
+		++*(unsigned *)arg;
+}
+
+/* The same lines go to the area, those from before too; a panic's own go there alone. */
+static void test_kept(void **state)
+{
+	static struct log_keep area[2];
+	char reason[LOG_KEEP_REASON];
+	struct log_keep_view v;
+	enum log_end end;
+	unsigned n = 0;
+
+	(void)state;
+	assert_false(log_last(&end, reason));
+	log_last_replay(count, &n);
+	log_info("kept 1");
+	log_keep_in(area, NULL, NULL);
+	log_debug("kept 2, though not shown");
+	assert_false(log_last(&end, reason));
+	log_break_lock();
+	log_panic("a reason");
+	log_panic_line("kept 3", 6);
+	log_end();
+	assert_true(log_keep_find(area, &v));
+	log_keep_replay(&v, count, &n);
+	assert_int_equal(n, 3);
+	n = 0;
+	log_replay(~0U, count, &n);
+	assert_int_equal(n, 2);
+
+	/* The next boot, as far as one process can have another. */
+	log_keep_in(area, &v, NULL);
+	assert_true(log_last(&end, reason));
+	assert_int_equal(end, LOG_END_PANIC);
+	assert_string_equal(reason, "a reason");
+	n = 0;
+	log_last_replay(count, &n);
+	assert_int_equal(n, 3);
+	log_end();
+	assert_true(log_keep_find(area, &v));
+	assert_int_equal(v.state.end, LOG_END_ORDERLY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -107,6 +153,7 @@ int main(void)
 		cmocka_unit_test_setup(test_levels, setup),
 		cmocka_unit_test_setup(test_replay, setup),
 		cmocka_unit_test_setup(test_hostile_text, setup),
+		cmocka_unit_test_setup(test_kept, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,8 +21,10 @@ struct log_state {
 	int above_info; /* the level minus LOG_INFO: all zero at the start, so that the ring is in .bss */
 	void (*to)(void *ctx, const char *line, size_t len); /* NULL: the host's console */
 	void *to_ctx;
-	u32 head;            /* bytes ever written to the ring; the position is head % LOG_RING */
-	char ring[LOG_RING]; /* texts, each followed by '\n' */
+	u32 head; /* bytes ever written to the ring; the position is head % LOG_RING */
+	struct log_keep_writer keep; /* the same lines, for the next boot */
+	struct log_keep_view last;   /* keep NULL: there is none */
+	char ring[LOG_RING];         /* texts, each followed by '\n' */
 };
 
 _Static_assert((LOG_RING & (LOG_RING - 1)) == 0, "positions are masked");
@@ -39,6 +41,7 @@ static void ring_put(const char *text, size_t len)
 	for (size_t i = 0; i < len; i++)
 		*ring_at(log_state.head++) = text[i];
 	*ring_at(log_state.head++) = '\n';
+	log_keep_line(&log_state.keep, text, len);
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
@@ -87,6 +90,7 @@ void log_break_lock(void)
 {
 	log_state.lock = (struct spinlock){0};
 	log_state.to = NULL;
+	log_keep_recover(&log_state.keep);
 }
 
 void log_set_level(enum log_level level)
@@ -139,4 +143,55 @@ void log_replay(unsigned max_lines, void (*fn)(void *arg, const char *line, size
 		fn(arg, line, len);
 		len = 0;
 	}
+}
+
+/* ---- The log that outlives a warm reset ------------------------------------------------------------------------- */
+
+static void keep_line(unused void *arg, const char *line, size_t len)
+{
+	log_keep_line(&log_state.keep, line, len);
+}
+
+void log_keep_in(struct log_keep area[2], const struct log_keep_view *last, log_keep_flush flush)
+{
+	if (last)
+		log_state.last = *last;
+	log_keep_begin(&log_state.keep, area, last, flush);
+	log_replay(~0U, keep_line, NULL);
+}
+
+bool log_last(enum log_end *end, char reason[LOG_KEEP_REASON])
+{
+	if (!log_state.last.keep)
+		return false;
+	*end = (enum log_end)log_state.last.state.end;
+	if (reason)
+		log_keep_reason(&log_state.last, reason);
+	return true;
+}
+
+void log_last_replay(void (*fn)(void *arg, const char *line, size_t len), void *arg)
+{
+	if (log_state.last.keep)
+		log_keep_replay(&log_state.last, fn, arg);
+}
+
+void log_end(void)
+{
+	/* A panic has ended it already, and whoever had the lock may be halted. */
+	if (log_state.keep.now.end != LOG_END_NONE)
+		return;
+	spin_lock(&log_state.lock);
+	log_keep_end(&log_state.keep, LOG_END_ORDERLY, NULL);
+	spin_unlock(&log_state.lock);
+}
+
+void log_panic(const char *reason)
+{
+	log_keep_end(&log_state.keep, LOG_END_PANIC, reason);
+}
+
+void log_panic_line(const char *text, size_t len)
+{
+	log_keep_line(&log_state.keep, text, len);
 }

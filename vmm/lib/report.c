@@ -62,14 +62,14 @@ static void put_label(struct report *r, const char *label)
 	put(r, text);
 }
 
-static void open(struct report *r, const char *key, const char *bracket)
+static void group_begin(struct report *r, const char *key, const char *bracket)
 {
 	put_key(r, key);
 	put(r, bracket);
 	r->comma = false;
 }
 
-static void close(struct report *r, const char *bracket)
+static void group_end(struct report *r, const char *bracket)
 {
 	put(r, bracket);
 	r->comma = true;
@@ -144,7 +144,7 @@ void report_bool(struct report *r, const char *key, const char *label, bool valu
 void report_section(struct report *r, const char *key, const char *title)
 {
 	if (r->json) {
-		open(r, key, "{");
+		group_begin(r, key, "{");
 		return;
 	}
 	put(r, title);
@@ -154,7 +154,7 @@ void report_section(struct report *r, const char *key, const char *title)
 void report_section_end(struct report *r)
 {
 	if (r->json)
-		close(r, "}");
+		group_end(r, "}");
 }
 
 void report_table(struct report *r, const char *key, const struct report_column *column,
@@ -164,7 +164,7 @@ void report_table(struct report *r, const char *key, const struct report_column 
 	r->columns = columns;
 	r->cell = 0;
 	if (r->json) {
-		open(r, key, "[");
+		group_begin(r, key, "[");
 		return;
 	}
 	for (unsigned i = 0; i < columns; i++)
@@ -202,7 +202,7 @@ static void put_cell(struct report *r, char *value, bool number)
 		else
 			put_string(r, value);
 		if (r->cell + 1 == r->columns)
-			close(r, "}");
+			group_end(r, "}");
 	}
 	r->cell = (r->cell + 1) % r->columns;
 }
@@ -229,13 +229,13 @@ void report_cell_number(struct report *r, u64 value)
 void report_table_end(struct report *r)
 {
 	if (r->json)
-		close(r, "]");
+		group_end(r, "]");
 }
 
 void report_list(struct report *r, const char *key)
 {
 	if (r->json)
-		open(r, key, "[");
+		group_begin(r, key, "[");
 }
 
 void report_item(struct report *r, const char *fmt, ...)
@@ -260,7 +260,7 @@ void report_item(struct report *r, const char *fmt, ...)
 void report_list_end(struct report *r)
 {
 	if (r->json)
-		close(r, "]");
+		group_end(r, "]");
 }
 
 void report_line(struct report *r, const char *fmt, ...)

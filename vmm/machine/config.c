@@ -42,6 +42,8 @@ static const struct choice idles[] = {{"poweroff", END_POWEROFF},
 static const struct choice levels[] = {
 	{"err", LOG_ERR}, {"warn", LOG_WARN}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
 static const struct choice keymaps[] = {{"us", KEYMAP_US}, {"de", KEYMAP_DE}, {NULL, 0}};
+static const struct choice doctors[] = {
+	{"on", DOCTOR_TEXT}, {"json", DOCTOR_JSON}, {"off", DOCTOR_OFF}, {NULL, 0}};
 static const struct choice machines[] = {{"pc", 0}, {"minimal", MACHINE_MINIMAL}, {NULL, 0}};
 static const struct choice ports[] = {
 	{"com1", 0x3f8}, {"com2", 0x2f8}, {"com3", 0x3e8}, {"com4", 0x2e8}, {NULL, 0}};
@@ -234,6 +236,9 @@ static const struct option options[] = {
 	 set_escape, 0, NULL},
 	{{"colour", "on or off", "on", "Whether guests' names stand in colours before their lines."},
 	 set_choice, offsetof(struct config, colour), switches},
+	{{"doctor", "on, json or off", "off",
+	  "Starts no guest: reports what the machine is and has, and what that means for Havoc, then halts (docs/howto/doctor.md)."},
+	 set_choice, offsetof(struct config, doctor), doctors},
 	{{"loglevel", "err, warn, info or debug", "info", "The least serious messages that are shown."},
 	 set_choice, offsetof(struct config, loglevel), levels},
 };

@@ -86,8 +86,39 @@ static void log_item(void *arg, const char *line, unused size_t len)
 	report_item(arg, "%s", line);
 }
 
-static void command_log(unused struct monitor *m, struct report *r)
+static const char *const ends[] = {
+	[LOG_END_NONE] = "a reset that was not Havoc's",
+	[LOG_END_ORDERLY] = "in good order",
+	[LOG_END_PANIC] = "a panic",
+};
+
+static void log_of_last_boot(struct report *r)
 {
+	char reason[LOG_KEEP_REASON];
+	enum log_end end;
+
+	if (!log_last(&end, reason)) {
+		report_error(r, "nothing is known of the last boot: its log was not in memory");
+		return;
+	}
+	report_text(r, "end", "it ended by", "%s", ends[end]);
+	if (*reason)
+		report_text(r, "reason", "reason", "%s", reason);
+	report_list(r, "log");
+	log_last_replay(log_item, r);
+	report_list_end(r);
+}
+
+static void command_log(struct monitor *m, struct report *r)
+{
+	if (m->args && strcmp(m->arg[0], "--last")) {
+		report_error(r, "usage: log [--last]");
+		return;
+	}
+	if (m->args) {
+		log_of_last_boot(r);
+		return;
+	}
 	report_list(r, "log");
 	log_replay(~0U, log_item, r);
 	report_list_end(r);
@@ -120,6 +151,8 @@ static void command_poweroff(struct monitor *m, struct report *r)
 	mux_monitor_ready(m->mux);
 	m->ops->poweroff(m->ctx);
 }
+
+static const char *const log_words[] = {"--last", NULL};
 
 /* ---- The table ---------------------------------------------------------------------------------- */
 
@@ -225,7 +258,12 @@ const struct command commands[] = {
 	 .guest = true,
 	 .all = true,
 	 .run = command_focus},
-	{{"log", "", "the last lines of Havoc's log", "", "log"}, 0, 0, .run = command_log},
+	{{"log", "[--last]", "the last lines of Havoc's log, or those of the boot before this one",
+	  "The latter outlive a reset, not a power-off.", "log"},
+	 0,
+	 1,
+	 .words = log_words,
+	 .run = command_log},
 	{{"config", "", "the options and the havoc.conf that this machine was started with", "",
 	  "config"},
 	 0,

@@ -61,7 +61,7 @@ void monitor_stay(struct monitor *m)
 	hv_serve(m->hv);
 }
 
-static void write(struct monitor *m, const char *text)
+static void say(struct monitor *m, const char *text)
 {
 	mux_monitor_write(m->mux, text, strlen(text));
 }
@@ -204,8 +204,8 @@ static void candidate(struct candidates *c, const char *text)
 	if (strncmp(text, c->word, c->len))
 		return;
 	if (c->show) {
-		write(c->m, "  ");
-		write(c->m, text);
+		say(c->m, "  ");
+		say(c->m, text);
 		return;
 	}
 	if (!c->found++) {
@@ -276,9 +276,9 @@ static void complete(struct monitor *m)
 		edit_insert(e, c.common + c.len, strlen(c.common) - c.len);
 	else if (c.found > 1) {
 		c.show = true;
-		write(m, "\r\n");
+		say(m, "\r\n");
 		candidates(&c, cmd, place);
-		write(m, "\r\n");
+		say(m, "\r\n");
 	}
 	if (c.found == 1)
 		edit_insert(e, " ", 1);
@@ -289,7 +289,7 @@ static void complete(struct monitor *m)
 static void leave(struct monitor *m)
 {
 	m->open = false;
-	write(m, "\r\n");
+	say(m, "\r\n");
 	mux_close_monitor(m->mux);
 	hv_ended(m->hv, false); /* it no longer holds the machine */
 }
@@ -298,21 +298,21 @@ static void key(struct monitor *m, u8 byte)
 {
 	switch (edit_key(&m->edit, byte)) {
 	case EDIT_LINE:
-		write(m, "\r\n");
+		say(m, "\r\n");
 		run_line(m);
 		return;
 	case EDIT_COMPLETE:
 		complete(m);
 		break;
 	case EDIT_CANCEL:
-		write(m, "^C\r\n");
+		say(m, "^C\r\n");
 		edit_next(&m->edit, false);
 		break;
 	case EDIT_LEAVE:
 		leave(m);
 		return;
 	case EDIT_REDRAW:
-		write(m, "\x1b[H\x1b[2J");
+		say(m, "\x1b[H\x1b[2J");
 		break;
 	default:
 		break;
@@ -326,7 +326,7 @@ static void cancelled(struct monitor *m)
 	if (m->cancel)
 		m->cancel(m);
 	if (!m->report.json)
-		write(m, "^C\r\n");
+		say(m, "^C\r\n");
 	finish(m);
 }
 
@@ -345,7 +345,7 @@ static void opened(struct monitor *m)
 	m->open = true;
 	hv_hold(m->hv);
 	edit_next(&m->edit, false);
-	write(m, welcome);
+	say(m, welcome);
 	if (!m->poll)
 		prompt(m);
 }

@@ -150,6 +150,10 @@ static inline void wrmsr_fence(void)
 {
 	__asm__ volatile("mfence; lfence" : : : "memory");
 }
+static inline void clflush(const void *p)
+{
+	__asm__ volatile("clflush %0" : : "m"(*(const u8 *)p) : "memory");
+}
 static inline void wbinvd(void)
 {
 	__asm__ volatile("wbinvd" : : : "memory");

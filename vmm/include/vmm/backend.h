@@ -96,6 +96,12 @@ struct backend_problem {
 	char text[240];
 };
 
+/* A feature of the CPU that a back end makes use of. */
+struct backend_feature {
+	const char *name, *lack; /* `lack`: what it costs where it is missing */
+	bool present, needed;    /* needed: without it no guest can be started */
+};
+
 struct backend_caps {
 	u32 large_pages; /* bit n: leaf of 4 KiB << (9 * n) possible in the nested tables (bits 0, 1, 2) */
 	bool run_deadline; /* run() returns EXIT_TIMER at the deadline by itself (no host timer needed) */
@@ -110,6 +116,8 @@ struct backend_ops {
 
 	/* Looks at this CPU without changing it. 0, or -errno with problem->text set. */
 	int (*probe)(struct backend_caps *caps, struct backend_problem *problem) must_check;
+	/* For the doctor: what this CPU has, whether or not it can be used; how many, at most `max`; 0: no such back end's CPU. */
+	unsigned (*features)(struct backend_feature *out, unsigned max);
 	/* Turns virtualisation on on this CPU (sets IA32_FEATURE_CONTROL if unlocked). */
 	int (*cpu_enable)(struct backend_problem *problem) must_check;
 	/* For the end of the machine; may be called wherever root mode was interrupted by an NMI. Takes no lock. */

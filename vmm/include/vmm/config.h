@@ -14,6 +14,8 @@
 enum keymap { KEYMAP_US, KEYMAP_DE };
 enum end_action { END_POWEROFF, END_REBOOT, END_HALT, END_MONITOR };
 
+enum doctor_mode { DOCTOR_OFF, DOCTOR_TEXT, DOCTOR_JSON };
+
 #define CONFIG_CMDLINE_MAX 2048
 
 struct config {
@@ -34,6 +36,7 @@ struct config {
 	u16 exit_port;          /* exit-port=0xf4: of the guest's; 0: none */
 	u8 escape;              /* escape=a..z|off: Ctrl with that letter, 1 to 26; 0: none */
 	bool colour;            /* colour=on|off: of guests' names, default on */
+	u8 doctor;              /* doctor=on|json|off, default off: enum doctor_mode */
 	u8 loglevel;            /* loglevel=err|warn|info|debug, default info */
 };
 

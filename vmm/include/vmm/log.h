@@ -7,6 +7,7 @@
 #ifndef VMM_LOG_H
 #define VMM_LOG_H
 
+#include <vmm/log_keep.h>
 #include <vmm/types.h>
 
 enum log_level {
@@ -34,5 +35,22 @@ void log_break_lock(void);
 
 /* The last lines kept, oldest first, each handed to `fn` without newline. */
 void log_replay(unsigned max_lines, void (*fn)(void *arg, const char *line, size_t len), void *arg);
+
+/* ---- The log that outlives a warm reset: log_keep.h -------------------------------------------------------------- */
+
+/*
+ * From now on the log is kept in `area`, with what was logged before. `last`: the last boot's, found in the same area;
+ * NULL if there is none. Once, before other CPUs run.
+ */
+void log_keep_in(struct log_keep area[2], const struct log_keep_view *last, log_keep_flush flush);
+/* How the last boot ended; false if nothing is known of it. `reason`, which may be NULL: of a panic, else "". */
+bool log_last(enum log_end *end, char reason[LOG_KEEP_REASON]);
+/* Its lines, as log_replay(); none if there is none. The panic's own are among them. */
+void log_last_replay(void (*fn)(void *arg, const char *line, size_t len), void *arg);
+/* This boot ends in order. */
+void log_end(void);
+/* For a panic, behind log_break_lock(): its reason; and what it says, for the kept log alone. */
+void log_panic(const char *reason);
+void log_panic_line(const char *text, size_t len);
 
 #endif
