@@ -124,7 +124,7 @@ guest-files: $(GUEST_FILES)
 # Every image; those on the tiny kernel, which `make test` boots.
 .PHONY: guests guests-tiny guest-help
 guests: $(GUEST_IMAGES:%=guest-%)
-guests-tiny: $(foreach i,$(GUEST_IMAGES),$(if $(wildcard guest/images/$(i)/kernel),,guest-$(i)))
+guests-tiny: $(foreach i,$(GUEST_IMAGES),$(if $(wildcard guest/images/$(i)/kernel*),,guest-$(i)))
 
 .PHONY: $(GUEST_IMAGES:%=guest-%)
 $(GUEST_IMAGES:%=guest-%): guest-%: $(GUEST)/%/manifest.json

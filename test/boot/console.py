@@ -254,7 +254,7 @@ def every_command(driver):
                 fail(driver, "`%s` on a guest that is %s: %s" % (command, wanted, got))
             if state(driver, "far") != (after or wanted):
                 fail(driver, "`%s` on a guest that was %s has made it %s" % (command, wanted, state(driver, "far")))
-    must(driver, "start far", r"^guest far (runs|is running: it runs already)$")
+    must(driver, "start far", r"^guest far is paused: only one that is stopped can be started$")
     text = ask(driver, "info near")
     if not re.search(r"^devices +ioapic, acpi, serial", text, re.M) or not re.search(r"^CPU +STATE", text, re.M):
         fail(driver, "info says: " + text)

@@ -8,7 +8,7 @@ import os
 import shlex
 import stat
 
-from guestlib import catalogue, cpio, image, inputs as variables, kconfig, kernel, listfile, oci, program, source
+from guestlib import catalogue, cpio, image, inputs as variables, kconfig, kernel, listfile, oci, package, program, source
 from guestlib.common import Fault, copy_file, sha256_file, write_file
 from guestlib.lock import Lock
 from guestlib.tree import Entry, Tree, add_mount_points, check_program, choose_init, overlay
@@ -176,6 +176,15 @@ class Guest:
             wishes["CONFIG_INITRAMFS_SOURCE"] = kconfig.Wish(f'"{kernel.EMBEDDED}"', "LINUX_EMBED")
         return wishes, full
 
+    def kernel(self, cache, wishes, full, embed):
+        packaged = catalogue.part(self.image, "kernel.deb")
+        if packaged and embed:
+            raise Fault(f"LINUX_EMBED=1: the kernel of {self.image} is a package's, ready as it is: leave it out")
+        if packaged:
+            return package.provide(packaged, cache)
+        linux = source.find(cache, self.inputs.path("LINUX_SRC"), self.inputs.get("LINUX_VERSION"))
+        return kernel.Builder(linux, cache, "own" if full else catalogue.family(self.image)).provide(wishes, full, embed, self.out)
+
     def make(self):
         embed = self.inputs.get("LINUX_EMBED", "0")
         if embed not in ("0", "1"):
@@ -196,8 +205,7 @@ class Guest:
             initramfs = os.path.join(self.out, ".initramfs" if embed == "1" else "initramfs.cpio.gz")
             tree = self.initramfs(initramfs)
             cache = kernel.prepare_cache()
-            linux = source.find(cache, self.inputs.path("LINUX_SRC"), self.inputs.get("LINUX_VERSION"))
-            result = kernel.Builder(linux, cache, "own" if full else catalogue.family(self.image)).provide(wishes, full, initramfs if embed == "1" else None, self.out)
+            result = self.kernel(cache, wishes, full, initramfs if embed == "1" else None)
             self.commit()
             if embed == "1":
                 write_file(os.path.join(self.out, "initramfs.cpio.gz"), "")

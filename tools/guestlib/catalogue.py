@@ -4,6 +4,7 @@
   initramfs.list   what is in its root (listfile.py). @BIN@/NAME is NAME.c of the same folder or of guest/, compiled;
                    @BUSYBOX@ is a static BusyBox; @IMAGE@ is the folder
   kernel           optional: its kernel's configuration, as names of fragments in guest/linux; default: tiny
+  kernel.deb       optional, instead: the Debian package whose kernel it is, unmodified
   cmdline          optional: the kernel's command line
   options          optional: options for the hypervisor's own command line
   try              optional: arguments of QEMU's for `make try`

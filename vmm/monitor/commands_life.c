@@ -49,8 +49,8 @@ static bool goes_on(unused const struct monitor *m, unused unsigned i, struct vm
 	return !vm || state_of(vm) != VM_PAUSED;
 }
 
-static const struct action start_action = {"start",           "runs",   ENDED,
-					   "it runs already", vm_start, has_started};
+static const struct action start_action = {
+	"start", "runs", ENDED, "only one that is stopped can be started", vm_start, has_started};
 static const struct action stop_action = {"stop",  "is stopped", LIVES, "there is nothing to stop",
 					  vm_stop, is_gone};
 static const struct action reset_action = {"reset",    "starts anew", LIVES, "`start` starts it",

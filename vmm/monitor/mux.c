@@ -150,10 +150,26 @@ static bool show_piece(struct mux *c, struct mux_port *p)
 	return true;
 }
 
+/*
+ * Piece by piece, so that others get the terminal in between. And the interrupt that tells of a key is late when guests write
+ * much: the user shall be heard even so.
+ */
+static void show(struct mux *c, struct mux_port *p)
+{
+	bool more = true;
+
+	while (more && is_shown(c, p)) {
+		spin_lock(&c->lock);
+		more = is_shown(c, p) && show_piece(c, p);
+		spin_unlock(&c->lock);
+		if (unlikely(host_console_typed()))
+			mux_arrived(c);
+	}
+}
+
 static void port_write(void *ctx, const u8 *buf, size_t len)
 {
 	struct mux_port *p = ctx;
-	struct mux *c = p->mux;
 
 	while (len) {
 		/* No more at a time than the ring keeps, or it would be lost while the terminal is waited for. */
@@ -162,16 +178,8 @@ static void port_write(void *ctx, const u8 *buf, size_t len)
 		keep(p, buf, n);
 		buf += n;
 		len -= n;
-		if (!is_shown(c, p))
-			continue;
-		spin_lock(&c->lock);
-		while (is_shown(c, p) && show_piece(c, p))
-			;
-		spin_unlock(&c->lock);
+		show(p->mux, p);
 	}
-	/* The interrupt that tells of it is late when guests write much: the user shall be heard even so. */
-	if (unlikely(host_console_typed()))
-		mux_arrived(c);
 }
 
 /* The guest's last words may have no end of line. */
