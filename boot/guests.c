@@ -50,17 +50,64 @@ void guest_free(void *boot, unsigned number, struct vm *vm)
 	host_mem_free(host_pa(vm), vm_size(vm->cpus));
 }
 
-/* Makes guest `number`; it is started later. */
-static int guest_create(struct boot *b, unsigned number, struct vm_params *p,
+/* ---- A serial port of its own ----------------------------------------------------------------------------------- */
+
+static void serial_write(void *ctx, const u8 *buf, size_t len)
+{
+	host_serial_write(((const struct guest_serial *)ctx)->port, buf, len);
+}
+
+static size_t serial_read(void *ctx, u8 *buf, size_t max)
+{
+	return host_serial_read(((const struct guest_serial *)ctx)->port, buf, max);
+}
+
+/* hv_input() compares only: the guest may be gone. */
+static void serial_arrived(void *ctx)
+{
+	const struct guest_serial *s = ctx;
+
+	hv_input(&s->boot->hv, __atomic_load_n(&s->boot->guest[s->guest - 1].vm, __ATOMIC_ACQUIRE));
+}
+
+static int serial_attach(struct boot *b, unsigned number, unsigned com, struct vm_console *out,
+			 struct load_error *why)
+{
+	static const u16 ports[] = {0x3f8, 0x2f8, 0x3e8, 0x2e8};
+	struct guest_serial *s = &b->serial[number - 1];
+
+	*s = (struct guest_serial){.boot = b, .guest = number};
+	s->port = host_serial_open(ports[com - 1], serial_arrived, s);
+	if (s->port == -HV_EBUSY)
+		fmt_s(why->text, sizeof(why->text),
+		      "com%u is the console's own: give it another, or move the console (option console=)",
+		      com);
+	else if (s->port < 0)
+		fmt_s(why->text, sizeof(why->text),
+		      "it is to have com%u, and this machine has no such serial port", com);
+	if (s->port < 0)
+		return s->port;
+	*out = (struct vm_console){.dev = {.write = serial_write, .read = serial_read, .ctx = s}};
+	return 0;
+}
+
+/* ---- Making one ------------------------------------------------------------------------------------------------- */
+
+/* Makes guest `number`; it is started later. `com`: as struct conf_vm.serial. */
+static int guest_create(struct boot *b, unsigned number, unsigned com, struct vm_params *p,
 			struct load_error *why)
 {
-	u64 before = host_mem_free_bytes();
 	struct vm *vm;
+	u64 before;
 	hpa_t pa;
 	int ret;
 
 	fmt_s(why->text, sizeof(why->text), "there is too little memory for it: add memory");
-	ret = mux_attach(&b->mux, number, p->name, &p->console);
+	if (com)
+		ret = serial_attach(b, number, com, &p->console, why);
+	else
+		ret = mux_attach(&b->mux, number, p->name, &p->console);
+	before = host_mem_free_bytes(); /* the terminal's rings apart */
 	if (!ret)
 		ret = host_mem_alloc(vm_size(p->cpus), PAGE_SIZE, &pa);
 	if (ret)
@@ -111,7 +158,7 @@ static int lone_guest_make(struct boot *b, struct load_error *why)
 	p.hypercall_compat = b->config.hypercall_compat;
 	p.left_out = MACHINE_USUAL | b->config.machine;
 	p.exit_port = b->config.exit_port;
-	return guest_create(b, 1, &p, why);
+	return guest_create(b, 1, 0, &p, why);
 }
 
 static void lone_guest_create(struct boot *b)
@@ -178,7 +225,7 @@ static int conf_guest_make(struct boot *b, unsigned number, struct load_error *w
 	p.on_crash = v->on_crash;
 	p.watchdog = v->watchdog;
 	ret = guest_images(&p.image, v, &b->info, host_va, why);
-	return ret ? ret : guest_create(b, number, &p, why);
+	return ret ? ret : guest_create(b, number, v->serial, &p, why);
 }
 
 int guest_make(void *boot, unsigned number, struct load_error *why)
@@ -252,8 +299,10 @@ static void define_mistake(void *ctx, unused unsigned line, const char *sentence
 static int define(struct boot *b, struct conf *c, const char *text, struct report *r)
 {
 	const struct conf_report report = {.mistake = define_mistake, .ctx = r};
-	const struct conf_machine machine = {
-		.memory = host_mem_free_bytes(), .has_image = conf_has_image, .ctx = b};
+	const struct conf_machine machine = {.cpus = host.cpus,
+					     .memory = host_mem_free_bytes(),
+					     .has_image = conf_has_image,
+					     .ctx = b};
 
 	conf_parse(c, text, strlen(text), &report);
 	if (!c->mistakes)
@@ -262,13 +311,29 @@ static int define(struct boot *b, struct conf *c, const char *text, struct repor
 		report_error(
 			r,
 			"dedicated=on is for guests of havoc.conf: CPUs are set aside before any guest runs");
-	if (c->mistakes || c->vm[0].dedicated)
+	else if (!c->mistakes &&
+		 !(c->vm[0].affinity & ~b->hv.sched.reserved & (BIT(host.cpus - 1) * 2 - 1)))
+		report_error(
+			r,
+			"all CPUs on which guest %s may run are dedicated to others: leave it one",
+			c->vm[0].name);
+	if (c->mistakes || r->failed)
 		return -HV_EINVAL;
 	b->conf->vm[b->guests] = c->vm[0];
 	b->guest[b->guests] = (struct monitor_guest){.name = b->conf->vm[b->guests].name};
 	b->guests++;
 	monitor_set_guests(b->monitor, b->guests);
 	return (int)b->guests;
+}
+
+/* The monitor's own words for guests. */
+static bool is_taken(const char *name)
+{
+	size_t digits = 0;
+
+	while (name[digits] >= '0' && name[digits] <= '9')
+		digits++;
+	return !strcmp(name, "all") || !name[digits];
 }
 
 int guest_define(void *boot, const char *name, const char *text, struct report *r)
@@ -285,6 +350,11 @@ int guest_define(void *boot, const char *name, const char *text, struct report *
 				"there are as many guests as there can be" :
 				"this machine was started without a havoc.conf, so no images are loaded");
 		return -HV_ENOSPC;
+	}
+	if (is_taken(name)) {
+		report_error(r, "a guest cannot be called %s: that has a meaning of its own here",
+			     name);
+		return -HV_EINVAL;
 	}
 	if (host_mem_alloc(ALIGN_UP(sizeof(struct conf), PAGE_SIZE), PAGE_SIZE, &pa)) {
 		report_error(r, "there is too little memory");

@@ -34,6 +34,11 @@ struct boot {
 	struct mux mux;
 	struct monitor_guest guest[CONF_VMS_MAX];
 	unsigned guests;
+	struct guest_serial {
+		struct boot *boot;
+		unsigned guest; /* its number */
+		int port;       /* host_serial_open()'s */
+	} serial[CONF_VMS_MAX]; /* of guests with a port of their own */
 	struct monitor *monitor;
 };
 

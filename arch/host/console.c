@@ -144,10 +144,17 @@ void host_console_write(const char *text, size_t len)
 {
 	struct console *c = &host.console;
 
+	bool typed, first;
+
 	spin_lock(&c->lock);
+	first = !host_console_typed();
 	uart_write(&c->uart, text, len);
 	screen_write(&c->screen, text, len);
+	typed = host_console_typed();
 	spin_unlock(&c->lock);
+	/* What was received meanwhile makes no interrupt of its own any more. */
+	if (unlikely(typed && first && __atomic_load_n(&c->listener, __ATOMIC_ACQUIRE)))
+		lapic_ipi(host.boot_cpu.apic_id, IRQ_VECTOR_CONSOLE);
 }
 
 size_t host_console_room(void)
@@ -186,4 +193,6 @@ void host_console_listen(void (*fn)(void *arg), void *arg)
 	/* Whoever sees the function has its argument. */
 	host.console.listener_arg = arg;
 	__atomic_store_n(&host.console.listener, fn, __ATOMIC_RELEASE);
+	if (fn && host_console_typed()) /* before it was there */
+		lapic_ipi(host.boot_cpu.apic_id, IRQ_VECTOR_CONSOLE);
 }

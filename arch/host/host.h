@@ -9,6 +9,7 @@
 
 #include "arch/host/acpi_tables.h"
 #include "arch/host/console.h"
+#include "arch/host/serial.h"
 #include "arch/host/screen.h"
 
 #include <arch/desc.h>
@@ -155,6 +156,8 @@ struct host {
 	unsigned cpus;   /* in host.cpu[]; grows while the machine is started */
 	unsigned stacks; /* mapped by paging_map_stacks(): one that does not come keeps its own */
 	struct console console;
+	struct serial serial[SERIALS_MAX]; /* the guests' */
+	unsigned serials;
 };
 
 extern struct host host;

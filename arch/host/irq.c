@@ -58,6 +58,7 @@ void timer_interrupt(struct pcpu *cpu)
 	u64 now = host_ticks();
 
 	if (cpu->console_poll <= now) {
+		serial_service();
 		if (console_service(&host.console))
 			cpu->console_busy = now + host_tick_hz();
 		cpu->console_poll = now + host_tick_hz() / (now < cpu->console_busy ?
@@ -97,6 +98,28 @@ static void keyboard_start(void)
 		poll_start();
 }
 
+/* True: the port's interrupt comes. Else it is polled. */
+static bool route(const struct uart *u)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(com_irqs); i++)
+		if (com_irqs[i].port == u->port)
+			return ioapic_route_isa(com_irqs[i].irq, IRQ_VECTOR_CONSOLE);
+	return false;
+}
+
+void uart_start(struct uart *u)
+{
+	if (route(u)) {
+		uart_irq_enable(u);
+		return;
+	}
+	log_info("the serial port at %#x has no interrupt: polled %u times a second", u->port,
+		 CONSOLE_POLL_HZ);
+	u->sync = true;
+	uart_flush(u);
+	poll_start();
+}
+
 void console_start(void)
 {
 	struct uart *u = &host.console.uart;
@@ -104,18 +127,7 @@ void console_start(void)
 	keyboard_start();
 	if (!u->present)
 		return;
-	for (unsigned i = 0; i < ARRAY_SIZE(com_irqs); i++) {
-		if (com_irqs[i].port != u->port ||
-		    !ioapic_route_isa(com_irqs[i].irq, IRQ_VECTOR_CONSOLE))
-			continue;
-		uart_irq_enable(u);
-		/* What has arrived already may have made its edge before the pin listened. */
-		console_service(&host.console);
-		return;
-	}
-	log_info("the console at port %#x has no interrupt: polled %u times a second", u->port,
-		 CONSOLE_POLL_HZ);
-	u->sync = true;
-	uart_flush(u);
-	poll_start();
+	uart_start(u);
+	/* What has arrived already may have made its edge before the pin listened. */
+	console_service(&host.console);
 }

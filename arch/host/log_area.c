@@ -41,6 +41,7 @@ static void flush(const void *p, size_t len)
 {
 	u64 end = (u64)p + len;
 
+	mfence(); /* on older AMD CPUs nothing else orders the stores before it: APM vol. 3 "CLFLUSH" */
 	for (u64 at = ALIGN_DOWN((u64)p, LINE); at < end; at += LINE)
 		clflush((const void *)at);
 	mfence();

@@ -105,11 +105,19 @@ static void acpi_soft_off(void)
 	wait_a_little();
 }
 
+/* Wherever they were, they go no further: what they hold is nobody's. */
+static void stop_others(void)
+{
+	smp_stop_others();
+	console_break_locks(&host.console);
+	log_break_lock();
+}
+
 _Noreturn void host_halt(void)
 {
 	cli();
 	log_end();
-	smp_stop_others();
+	stop_others();
 	console_flush(&host.console);
 	for (;;)
 		hlt();
@@ -119,7 +127,7 @@ _Noreturn void host_poweroff(void)
 {
 	cli();
 	log_end();
-	smp_stop_others();
+	stop_others();
 	console_flush(&host.console);
 	acpi_soft_off();
 	log_err("the machine does not power off by ACPI: switch it off by hand");
@@ -164,7 +172,7 @@ _Noreturn void host_reboot(void)
 
 	cli();
 	log_end();
-	smp_stop_others();
+	stop_others();
 	console_flush(&host.console);
 	for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {
 		ways[i]();

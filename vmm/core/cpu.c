@@ -53,9 +53,14 @@ void hv_remove(struct hv *hv, struct vm *vm)
 	spin_unlock(&hv->lock);
 }
 
-void hv_hold(struct hv *hv)
+bool hv_hold(struct hv *hv)
 {
-	__atomic_fetch_add(&hv->live, 1, __ATOMIC_ACQ_REL);
+	u32 live = __atomic_load_n(&hv->live, __ATOMIC_ACQUIRE);
+
+	while (live && !__atomic_compare_exchange_n(&hv->live, &live, live + 1, false,
+						    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		;
+	return live;
 }
 
 void hv_serve(struct hv *hv)
@@ -74,7 +79,7 @@ bool hv_service_due(const struct hv *hv, unsigned cpu)
 static bool is_there(const struct hv *hv, const struct vm *vm)
 {
 	for (unsigned i = 0; i < HV_VMS_MAX; i++)
-		if (hv->vm[i] == vm)
+		if (vm && hv->vm[i] == vm)
 			return true;
 	return false;
 }
@@ -165,26 +170,38 @@ static void make_loaded(struct hv *hv, struct cpu *c, struct vcpu *v)
 	vcpu_deadline_update(v);
 }
 
-/* Its state is in memory, and goes back there. */
-static void parked_call(struct cpu *c, struct vcpu *v)
+/*
+ * Calls of parked vcpus: their state is in memory, and goes back there. In the first one's turn, as all that is done to a VM that
+ * does not run: nobody resets it meanwhile.
+ */
+static void parked_calls(struct cpu *c, struct vm *vm)
 {
-	__atomic_fetch_and(&v->requests, ~(u32)REQ_CALL, __ATOMIC_ACQ_REL);
-	v->cpu = c->number;
-	v->ops->load(v);
-	vcpu_make_call(v);
-	v->ops->put(v);
+	for (unsigned i = 0; i < vm->cpus; i++) {
+		struct vcpu *v = &vm->vcpu[i];
+
+		if (!(__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) & REQ_CALL))
+			continue;
+		__atomic_fetch_and(&v->requests, ~(u32)REQ_CALL, __ATOMIC_ACQ_REL);
+		v->cpu = c->number;
+		v->ops->load(v);
+		vcpu_make_call(v);
+		v->ops->put(v);
+	}
 }
 
-/* Only the first vcpu has more work to do then. */
+/* The first vcpu does the work; another one that is woken hands it on. */
 static bool parked_turn(struct hv *hv, struct cpu *c, struct vcpu *v, u64 *wake_at)
 {
 	enum vm_next next;
 
-	unload(hv, c);
-	if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) & REQ_CALL))
-		parked_call(c, v);
-	if (v->id)
+	if (v->id) {
+		if (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) & REQ_CALL)
+			(void)sched_wake(&hv->sched, &v->vm->vcpu[0].task, host_ticks());
 		return true;
+	}
+	unload(hv, c);
+	if (!__atomic_load_n(&v->vm->active, __ATOMIC_ACQUIRE))
+		parked_calls(c, v->vm);
 	next = vm_work(v->vm);
 	if (next == VM_GONE)
 		c->reap = v->vm;
@@ -234,9 +251,12 @@ static void idle(struct cpu *c)
 
 static void serve(struct hv *hv, struct cpu *c)
 {
+	u64 began = host_ticks();
+
 	__atomic_store_n(&hv->serve, 0, __ATOMIC_RELEASE);
 	unload(hv, c);
 	hv->service(hv->service_ctx);
+	sched_forgive(&hv->sched, c->number, began, host_ticks());
 }
 
 void cpu_deadline(struct hv *hv, unsigned number)

@@ -328,6 +328,18 @@ static void wake_sleepers(struct sched *s, unsigned cpu, u64 now)
 		(void)make_runnable(s, cpu, c->sleepers, now);
 }
 
+void sched_forgive(struct sched *s, unsigned cpu, u64 from, u64 now)
+{
+	struct sched_cpu *c = &s->cpu[cpu];
+
+	spin_lock(&c->lock);
+	if (c->running) {
+		account(s, c, from);
+		c->running->started = now;
+	}
+	spin_unlock(&c->lock);
+}
+
 u64 sched_runtime(struct sched *s, struct sched_task *t, u64 now)
 {
 	for (;;) {

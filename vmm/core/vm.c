@@ -389,6 +389,8 @@ static void end(struct vm *vm, enum vm_state state)
 	unsigned i;
 
 	vm->state = (u8)state;
+	if (state == VM_STOPPED)
+		vm->why[0] = '\0';
 	console_ended(vm);
 	if (state == VM_STOPPED && vm->exited)
 		log_info("guest %s has ended by its exit port: %u (0x%x)", vm->name, vm->exit_value,
@@ -435,6 +437,7 @@ static void start(struct vm *vm)
 		flush_all(vm, again);
 		return;
 	}
+	fmt_s(vm->why, sizeof(vm->why), "it cannot be started: %s", why.text);
 	if (vm->lone)
 		log_err("%s", why.text);
 	else
@@ -541,7 +544,7 @@ static void act(struct vm *vm, u32 actions)
 		}
 		end(vm, VM_STOPPED);
 	} else if (actions & VM_RESET && runs(vm)) {
-		if (actions & VM_QUIET)
+		if (actions & VM_FORCE)
 			restart(vm);
 		else
 			rebooted(vm);
@@ -692,7 +695,7 @@ void vm_start(struct vm *vm)
 void vm_restart(struct vm *vm)
 {
 	vm->reset_how = "by the monitor";
-	ask(vm, VM_RESET | VM_QUIET);
+	ask(vm, VM_RESET | VM_FORCE);
 }
 
 void vm_stop(struct vm *vm)

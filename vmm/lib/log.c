@@ -104,9 +104,9 @@ enum log_level log_get_level(void)
 }
 
 /* The start of the oldest whole line among the last `max_lines`. */
-static u32 replay_start(unsigned max_lines, u32 oldest)
+static u32 replay_start(unsigned max_lines, u32 oldest, u32 end)
 {
-	u32 pos = log_state.head;
+	u32 pos = end;
 	unsigned lines = 0;
 
 	while (pos != oldest) {
@@ -120,18 +120,19 @@ static u32 replay_start(unsigned max_lines, u32 oldest)
 	 */
 	if (oldest == 0)
 		return 0;
-	while (pos != log_state.head && *ring_at(pos) != '\n')
+	while (pos != end && *ring_at(pos) != '\n')
 		pos++;
-	return pos == log_state.head ? pos : pos + 1;
+	return pos == end ? pos : pos + 1;
 }
 
 void log_replay(unsigned max_lines, void (*fn)(void *arg, const char *line, size_t len), void *arg)
 {
-	u32 oldest = log_state.head > LOG_RING ? log_state.head - LOG_RING : 0;
+	u32 end = __atomic_load_n(&log_state.head, __ATOMIC_ACQUIRE);
+	u32 oldest = end > LOG_RING ? end - LOG_RING : 0;
 	char line[LOG_LINE + 1];
 	size_t len = 0;
 
-	for (u32 pos = replay_start(max_lines, oldest); pos != log_state.head; pos++) {
+	for (u32 pos = replay_start(max_lines, oldest, end); pos != end; pos++) {
 		char c = *ring_at(pos);
 
 		if (c != '\n') {

@@ -285,6 +285,8 @@ void report_error(struct report *r, const char *fmt, ...)
 	va_start(ap, fmt);
 	fmt_v(value, sizeof(value), fmt, ap);
 	va_end(ap);
+	if (r->json && r->failed) /* a key once */
+		return;
 	r->failed = true;
 	if (r->json) {
 		put_key(r, "error");

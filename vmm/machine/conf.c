@@ -25,6 +25,8 @@ struct choice {
 static const struct choice switches[] = {{"on", true}, {"off", false}, {NULL, 0}};
 static const struct choice ends[] = {
 	{"poweroff", END_POWEROFF}, {"reboot", END_REBOOT}, {"halt", END_HALT}, {NULL, 0}};
+static const struct choice serials[] = {{"console", 0}, {"com1", 1}, {"com2", 2},
+					{"com3", 3},    {"com4", 4}, {NULL, 0}};
 static const struct choice idles[] = {{"poweroff", END_POWEROFF},
 				      {"reboot", END_REBOOT},
 				      {"halt", END_HALT},
@@ -282,6 +284,8 @@ static const struct key keys[] = {
 	 set_choice, VM(machine), 0, machines, 0},
 	{{"vm", "devices", "serial, rtc, hpet, with commas between them, or none", "serial, rtc", "Which of these it has, besides what no guest can do without."},
 	 set_devices, VM(left_out), 0, NULL, 0},
+	{{"vm", "serial", "console, com1, com2, com3 or com4", "console", "Where its serial port leads: to the terminal that all share, or to a port of the machine (115200 8N1) that is its alone."},
+	 set_choice, VM(serial), 0, serials, 0},
 	{{"vm", "hypercalls", "off, console or compat", "off", "Whether it may write by hypercall, and in which form (docs/guest-abi.md)."},
 	 set_choice, VM(hypercalls), 0, hypercalls, 0},
 	{{"vm", "exit-port", "none, or a port of the guest's: 0xf4", "none", "A write of 8, 16 or 32 bits to it ends the guest, and the value is reported: for test kernels."},

@@ -134,6 +134,18 @@ static void check_dedicated(struct conf *c, struct conf_vm *v, const struct conf
 			v->name);
 }
 
+/* A port is one guest's. */
+static void check_serial(struct conf *c, struct conf_vm *v, const struct conf_report *r)
+{
+	for (unsigned i = 0; v->serial && &c->vm[i] != v; i++) {
+		const struct conf_vm *o = &c->vm[i];
+
+		if (!o->broken && o->serial == v->serial)
+			mistake("com%u is guest %s's already (line %u): choose another for guest %s",
+				v->serial, o->name, o->line, v->name);
+	}
+}
+
 void conf_check(struct conf *c, const struct conf_machine *m, const struct conf_report *r)
 {
 	u64 memory = 0;
@@ -144,6 +156,7 @@ void conf_check(struct conf *c, const struct conf_machine *m, const struct conf_
 	for (unsigned i = 0; i < c->vms; i++) {
 		check_images(c, &c->vm[i], m, r);
 		check_cpus(c, &c->vm[i], m, r);
+		check_serial(c, &c->vm[i], r);
 	}
 	for (unsigned i = 0; i < c->vms; i++) {
 		struct conf_vm *v = &c->vm[i];

@@ -36,11 +36,14 @@ static void command_help(struct monitor *m, struct report *r)
 		if (!c || c == &commands[i])
 			help_row(r, &commands[i].doc);
 	report_table_end(r);
-	if (c && *c->doc.more)
-		report_line(r, "%s", c->doc.more);
-	if (c)
+	if (c && r->json) {
+		report_text(r, "more", "", "%s", c->doc.more);
+		report_text(r, "example", "", "%s", c->doc.example);
+	} else if (c) {
+		if (*c->doc.more)
+			report_line(r, "%s", c->doc.more);
 		report_line(r, "example: %s", c->doc.example);
-	else
+	} else
 		report_line(
 			r,
 			"-j with any of them: one JSON object. Tab completes; `help NAME` tells more.");
@@ -48,35 +51,33 @@ static void command_help(struct monitor *m, struct report *r)
 
 /* ---- The console -------------------------------------------------------------------------------- */
 
-static void leave_to(struct monitor *m)
-{
-	m->open = false;
-	hv_ended(m->hv, false);
-}
-
+/* The answer first: what comes then is the guests'. */
 static void command_focus(struct monitor *m, struct report *r)
 {
-	unsigned number;
+	unsigned number = 0;
+	bool all = m->args && !strcmp(m->arg[0], "all");
 
-	if (!m->args) {
-		leave_to(m);
-		mux_close_monitor(m->mux);
-		return;
+	if (m->args && !all) {
+		number = monitor_guest_by(m, m->arg[0]);
+		if (!number)
+			return;
+		if (!m->mux->port[number - 1].kept) {
+			report_error(
+				r,
+				"guest %s has nothing to be seen here: it has never run, or has a serial port of its own",
+				m->guest[number - 1].name);
+			return;
+		}
 	}
-	if (!strcmp(m->arg[0], "all")) {
-		leave_to(m);
+	report_end(r);
+	mux_monitor_ready(m->mux);
+	if (all)
 		mux_show_all(m->mux);
-		return;
-	}
-	number = monitor_guest_by(m, m->arg[0]);
-	if (!number)
-		return;
-	if (!mux_show_one(m->mux, number)) {
-		report_error(r, "guest %s has never run: there is nothing to see",
-			     m->guest[number - 1].name);
-		return;
-	}
-	leave_to(m);
+	else if (number)
+		(void)mux_show_one(m->mux, number);
+	else
+		mux_close_monitor(m->mux);
+	hv_serve(m->hv); /* which sees that it is no longer open */
 }
 
 /* ---- The log ------------------------------------------------------------------------------------ */

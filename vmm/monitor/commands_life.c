@@ -174,7 +174,7 @@ static void act(struct monitor *m, const struct action *a, struct report *r)
 		}
 		target(m, r, number);
 	}
-	if (r->failed)
+	if (!m->targets)
 		return;
 	for (unsigned i = 0; i < m->targets; i++) {
 		struct vm *vm = monitor_vm(m, m->target[i]);

@@ -148,6 +148,12 @@ static const struct report_column top_columns[] = {
 	{"exits_per_second", "EXITS/S", 9, true},
 };
 
+/* Of a guest that has gone meanwhile, or come anew, there is nothing to compare. */
+static u64 grown(u64 now, u64 before)
+{
+	return now < before ? 0 : now - before;
+}
+
 static void show_top(struct monitor *m, struct report *r)
 {
 	struct sample before = m->sample;
@@ -157,12 +163,13 @@ static void show_top(struct monitor *m, struct report *r)
 	passed = m->sample.at - before.at;
 	report_table(r, "guests", top_columns, ARRAY_SIZE(top_columns));
 	for (unsigned n = 1; n <= m->guests; n++) {
-		u64 exits = m->sample.exits[n - 1] - before.exits[n - 1];
+		u64 exits = grown(m->sample.exits[n - 1], before.exits[n - 1]);
 
 		report_cell_number(r, n);
 		report_cell(r, "%s", m->guest[n - 1].name);
 		report_cell(r, "%s", monitor_state(m, n));
-		report_cell_percent(r, m->sample.runtime[n - 1] - before.runtime[n - 1], passed);
+		report_cell_percent(r, grown(m->sample.runtime[n - 1], before.runtime[n - 1]),
+				    passed);
 		report_cell_number(r, exits * 1000 / MAX(monitor_ms(passed), 1ULL));
 	}
 	report_table_end(r);

@@ -61,7 +61,7 @@ static unsigned read_bytes(struct vcpu *v, const struct vcpu_view *view, u64 add
 	unsigned got = 0;
 
 	walk_state(v, view, &s);
-	while (got < len) {
+	while (got < len && addr + got >= addr) { /* no further than the last address */
 		unsigned n = MIN(len - got,
 				 (unsigned)(PAGE_SIZE - ((addr + got) & (PAGE_SIZE - 1))));
 
@@ -77,7 +77,7 @@ static unsigned read_physical(struct vcpu *v, u64 addr, void *out, unsigned len)
 {
 	unsigned got = 0;
 
-	while (got < len) {
+	while (got < len && addr + got >= addr) { /* no further than the last address */
 		unsigned n = MIN(len - got,
 				 (unsigned)(PAGE_SIZE - ((addr + got) & (PAGE_SIZE - 1))));
 

@@ -156,8 +156,6 @@ static void key_escape(struct edit *e, u8 byte)
 		e->param = MIN(e->param * 10 + (byte - '0'), 1000U);
 	} else if (byte >= 0x40 && byte < 0x7f) {
 		key_final(e, byte);
-	} else if (byte < ' ') {
-		e->escape = PLAIN;
 	}
 }
 
@@ -228,10 +226,11 @@ enum edit_event edit_key(struct edit *e, u8 byte)
 		e->escape = PLAIN;
 		return EDIT_LINE;
 	}
-	if (e->escape != PLAIN) {
+	if (e->escape != PLAIN && byte >= ' ') {
 		key_escape(e, byte);
 		return EDIT_MORE;
 	}
+	e->escape = PLAIN; /* a control character ends it, and counts */
 	if (byte < ' ' || byte == 0x7f)
 		return control(e, byte);
 	if (byte < 0x7f)

@@ -57,7 +57,7 @@ void monitor_set_guests(struct monitor *m, unsigned guests)
 void monitor_stay(struct monitor *m)
 {
 	m->hv->holds++;
-	hv_hold(m->hv);
+	__atomic_fetch_add(&m->hv->live, 1, __ATOMIC_ACQ_REL);
 	hv_serve(m->hv);
 }
 
@@ -71,6 +71,7 @@ static void prompt(struct monitor *m)
 	char row[EDIT_SHOW];
 	size_t len = edit_show(&m->edit, PROMPT, row);
 
+	m->stale = false;
 	mux_monitor_prompt(m->mux, row, len);
 }
 
@@ -286,12 +287,21 @@ static void complete(struct monitor *m)
 
 /* ---- The service -------------------------------------------------------------------------------- */
 
+/* The terminal is the guests' again. */
+static void closed(struct monitor *m)
+{
+	if (m->poll && m->cancel)
+		m->cancel(m);
+	m->poll = NULL;
+	m->open = false;
+	hv_ended(m->hv, false); /* it no longer holds the machine */
+}
+
 static void leave(struct monitor *m)
 {
-	m->open = false;
 	say(m, "\r\n");
 	mux_close_monitor(m->mux);
-	hv_ended(m->hv, false); /* it no longer holds the machine */
+	closed(m);
 }
 
 static void key(struct monitor *m, u8 byte)
@@ -317,7 +327,7 @@ static void key(struct monitor *m, u8 byte)
 	default:
 		break;
 	}
-	prompt(m);
+	m->stale = true;
 }
 
 /* While a command waits the keys do too, but for Ctrl-C. */
@@ -334,16 +344,19 @@ static void keys(struct monitor *m)
 {
 	u8 byte;
 
-	while (m->open && !m->poll && mux_monitor_read(m->mux, &byte, 1))
-		key(m, byte);
-	if (m->poll && mux_monitor_cancelled(m->mux))
-		cancelled(m);
+	do {
+		while (m->open && !m->poll && mux_monitor_read(m->mux, &byte, 1))
+			key(m, byte);
+		if (m->open && !m->poll && m->stale)
+			prompt(m);
+	} while (m->poll && mux_monitor_cancelled(m->mux) && (cancelled(m), true));
 }
 
 static void opened(struct monitor *m)
 {
+	if (!hv_hold(m->hv)) /* the machine is at its end */
+		return;
 	m->open = true;
-	hv_hold(m->hv);
 	edit_next(&m->edit, false);
 	say(m, welcome);
 	if (!m->poll)
@@ -380,13 +393,17 @@ void monitor_service(void *monitor)
 {
 	struct monitor *m = monitor;
 	u64 next = SCHED_NEVER;
+	bool shown;
 
 	bury(m);
 	if (m->hv->holds && !m->open &&
 	    __atomic_load_n(&m->hv->live, __ATOMIC_ACQUIRE) == m->hv->holds)
 		mux_open_monitor(m->mux);
-	if (!m->open && __atomic_load_n(&m->mux->view, __ATOMIC_ACQUIRE) == MUX_MON)
+	shown = __atomic_load_n(&m->mux->view, __ATOMIC_ACQUIRE) == MUX_MON;
+	if (!m->open && shown)
 		opened(m);
+	else if (m->open && !shown) /* by a key behind Ctrl-A */
+		closed(m);
 	keys(m);
 	while (m->poll && m->poll(m, &m->report)) {
 		finish(m);

@@ -43,6 +43,7 @@ struct monitor {
 	const struct monitor_ops *ops;
 	void *ctx;
 	bool open;
+	bool stale; /* the line has changed, and is to be shown anew */
 	struct edit edit;
 	struct report report;
 	char words[EDIT_MAX];

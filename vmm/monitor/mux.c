@@ -13,8 +13,11 @@
 
 #include "mux_priv.h"
 
-#define TAIL_LINES 20 /* what is shown of a guest again, if nothing of it is new */
-#define PIECE      256
+#define TAIL_LINES  20     /* what is shown of a guest again, if nothing of it is new */
+#define PIECE       256    /* bytes of a guest that are shown at a time */
+#define PIECE_ALL   32     /* where each may become a line with a name before it */
+#define ROOM        KiB(2) /* what a piece may become */
+#define PUMP_PIECES 4
 
 void mux_put(struct mux *c, const char *text, size_t len)
 {
@@ -61,14 +64,14 @@ static u64 lost(const struct mux_port *p)
 }
 
 /* The next piece to show; 0: there is none. *gone: bytes before it that are lost. */
-static size_t next_piece(struct mux_port *p, u8 *buf, u64 *gone)
+static size_t next_piece(struct mux_port *p, u8 *buf, size_t max, u64 *gone)
 {
 	size_t n;
 
 	spin_lock(&p->lock);
 	*gone = lost(p);
 	p->shown += *gone;
-	n = (size_t)MIN(p->written - p->shown, (u64)PIECE);
+	n = (size_t)MIN(p->written - p->shown, (u64)max);
 	for (size_t i = 0; i < n; i++)
 		buf[i] = p->kept[(p->shown + i) % MUX_KEPT];
 	p->shown += n;
@@ -134,7 +137,7 @@ static bool show_piece(struct mux *c, struct mux_port *p)
 {
 	u8 buf[PIECE];
 	u64 gone;
-	size_t n = next_piece(p, buf, &gone);
+	size_t n = next_piece(p, buf, c->view == MUX_ALL ? PIECE_ALL : PIECE, &gone);
 
 	if (gone) {
 		p->text = (struct mux_text){.len = 0};
@@ -151,20 +154,25 @@ static bool show_piece(struct mux *c, struct mux_port *p)
 }
 
 /*
- * Piece by piece, so that others get the terminal in between. And the interrupt that tells of a key is late when guests write
- * much: the user shall be heard even so.
+ * Piece by piece, so that others get the terminal in between; and no more than about what was just written: what has gathered
+ * while the guest was not shown is mux_pump()'s, lest the guest's CPU stands still for seconds. The interrupt that tells of a
+ * key is late when guests write much: the user shall be heard even so.
  */
-static void show(struct mux *c, struct mux_port *p)
+static void show(struct mux *c, struct mux_port *p, size_t written)
 {
+	size_t pieces = 2 + 2 * written / PIECE_ALL;
 	bool more = true;
 
-	while (more && is_shown(c, p)) {
+	while (more && pieces-- && is_shown(c, p)) {
 		spin_lock(&c->lock);
 		more = is_shown(c, p) && show_piece(c, p);
 		spin_unlock(&c->lock);
 		if (unlikely(host_console_typed()))
 			mux_arrived(c);
 	}
+	if (unlikely(more && is_shown(c, p) &&
+		     !__atomic_exchange_n(&c->behind, true, __ATOMIC_ACQ_REL)))
+		hv_serve(c->hv);
 }
 
 static void port_write(void *ctx, const u8 *buf, size_t len)
@@ -178,7 +186,7 @@ static void port_write(void *ctx, const u8 *buf, size_t len)
 		keep(p, buf, n);
 		buf += n;
 		len -= n;
-		show(p->mux, p);
+		show(p->mux, p, n);
 	}
 }
 
@@ -195,23 +203,32 @@ static void port_ended(void *ctx)
 	spin_unlock(&c->lock);
 }
 
-/* Host consoles differ in speed, and the interrupt that has brought a key may not wait for any. */
+/* A little at a time: a console may be slow, and no interrupt is taken meanwhile. */
+static bool pump_port(struct mux *c, struct mux_port *p, unsigned *pieces)
+{
+	while (*pieces && !host_console_typed() && host_console_room() >= ROOM && show_piece(c, p))
+		(*pieces)--;
+	return __atomic_load_n(&p->written, __ATOMIC_ACQUIRE) != p->shown;
+}
+
 bool mux_pump(struct mux *c)
 {
+	unsigned pieces = PUMP_PIECES;
 	bool more = false;
 
-	spin_lock(&c->lock);
-	for (unsigned i = 0; c->behind && i < MUX_PORTS; i++) {
+	if (!__atomic_exchange_n(&c->behind, false, __ATOMIC_ACQ_REL))
+		return false;
+	for (unsigned i = 0; i < MUX_PORTS; i++) {
 		struct mux_port *p = &c->port[i];
 
-		if (!p->kept || !is_shown(c, p))
+		if (!p->kept)
 			continue;
-		while (host_console_room() >= 2 * PIECE && show_piece(c, p))
-			;
-		more |= __atomic_load_n(&p->written, __ATOMIC_ACQUIRE) != p->shown;
+		spin_lock(&c->lock);
+		more |= is_shown(c, p) && pump_port(c, p, &pieces);
+		spin_unlock(&c->lock);
 	}
-	c->behind = more;
-	spin_unlock(&c->lock);
+	if (more)
+		__atomic_store_n(&c->behind, true, __ATOMIC_RELEASE);
 	return more;
 }
 
@@ -239,12 +256,28 @@ static struct mux_port *port_of(struct mux *c, unsigned number)
 	return p->kept ? p : NULL;
 }
 
+/*
+ * What a guest that had the terminal to itself may have left on: ends a sequence or string, and puts back (xterm "Control
+ * Sequences") modes, the main screen, mouse and paste reports, key modifiers, character set, colours, cursor.
+ */
+static const char sane[] =
+	"\x18\x1b\\\x1b[!p\x1b[?1047l\x1b[?1000;1002;1003;1006;2004l\x1b[>4m\x1b(B\x0f\x1b[m\x1b[?25h\r\n";
+
+/* What comes next is ours, or another's. */
+static void leave_view(struct mux *c)
+{
+	if (c->view == MUX_ONE)
+		mux_put(c, sane, sizeof(sane) - 1);
+	else
+		mux_new_line(c);
+}
+
 static void set_view(struct mux *c, u8 view)
 {
 	for (unsigned i = 0; i < MUX_PORTS; i++)
 		c->port[i].text = (struct mux_text){.len = 0};
 	c->escaped = false;
-	c->behind = true;
+	__atomic_store_n(&c->behind, true, __ATOMIC_RELEASE);
 	__atomic_store_n(&c->view, view, __ATOMIC_RELEASE);
 }
 
@@ -254,6 +287,7 @@ bool mux_view_one(struct mux *c, unsigned number)
 
 	if (!p)
 		return false;
+	leave_view(c);
 	__atomic_store_n(&c->focus, number, __ATOMIC_RELEASE);
 	mux_say(c, "havoc: guest %u, %s\r\n", number, p->name);
 	show_again(p);
@@ -265,6 +299,7 @@ void mux_view_all(struct mux *c)
 {
 	struct mux_port *p = port_of(c, c->focus);
 
+	leave_view(c);
 	mux_say(c, "havoc: all guests%s%s\r\n", p ? "; what is typed goes to " : "",
 		p ? p->name : "");
 	set_view(c, MUX_ALL);
@@ -288,7 +323,7 @@ void mux_view_monitor(struct mux *c)
 	if (c->view == MUX_MON)
 		return;
 	c->view_before = c->view;
-	mux_new_line(c);
+	leave_view(c);
 	c->typed_tail = c->typed_head;
 	set_view(c, MUX_MON);
 }
@@ -329,7 +364,13 @@ int mux_attach(struct mux *c, unsigned number, const char *name, struct vm_conso
 
 void mux_set_vm(struct mux *c, unsigned number, const struct vm *vm)
 {
-	__atomic_store_n(&c->port[number - 1].vm, vm, __ATOMIC_RELEASE);
+	struct mux_port *p = &c->port[number - 1];
+
+	/* What was typed for the one before is not for this one. */
+	spin_lock(&p->lock);
+	p->typed_tail = p->typed_head;
+	spin_unlock(&p->lock);
+	__atomic_store_n(&p->vm, vm, __ATOMIC_RELEASE);
 }
 
 void mux_begin(struct mux *c, unsigned number, bool all)

@@ -111,26 +111,28 @@ static void tell(struct mux *c, const struct arrived *a)
 		hv_serve(c->hv);
 }
 
-/* Up to the key that changes whose the next one is. Returns how many. */
-static size_t take_run(struct mux *c, const u8 *buf, size_t len)
+/*
+ * Up to the key that changes whose the next one is. Read under the lock, so that what is typed keeps its order whoever takes it.
+ * False: there was nothing.
+ */
+static bool take_run(struct mux *c)
 {
 	struct arrived a = {NULL};
-	size_t n = 0;
+	bool any = false;
+	u8 byte;
 
 	spin_lock(&c->lock);
-	while (n < len && !a.shown)
-		take(c, &a, buf[n++]);
+	while (!a.shown && host_console_read(&byte, 1)) {
+		any = true;
+		take(c, &a, byte);
+	}
 	spin_unlock(&c->lock);
 	tell(c, &a);
-	return n;
+	return any;
 }
 
 void mux_arrived(void *mux)
 {
-	u8 buf[64];
-	size_t n;
-
-	while ((n = host_console_read(buf, sizeof(buf))))
-		for (size_t at = 0; at < n;)
-			at += take_run(mux, buf + at, n - at);
+	while (take_run(mux))
+		;
 }

@@ -44,6 +44,7 @@ struct conf_vm {
 	u8 machine;    /* MACHINE_*: what that kind of machine does not have */
 	u8 hypercalls; /* enum conf_hypercalls */
 	u16 exit_port; /* 0: none */
+	u8 serial; /* 1 to 4: COM1 to COM4 of the machine are its serial port's far end; 0: the terminal */
 	bool autostart;
 	u8 on_reboot, on_crash; /* enum conf_policy */
 	u32 watchdog;           /* seconds; 0: off */

@@ -68,6 +68,15 @@ bool host_console_typed(void);
 /* `fn(arg)` is called (interrupts off) when input has arrived. One listener; NULL for none. */
 void host_console_listen(void (*fn)(void *arg), void *arg);
 
+/*
+ * Serial ports besides the console's. open(): the one at `port`, 115200 8N1; before any guest runs, or on the first CPU. A
+ * number for the others, the same if it is opened again; -HV_ENODEV: there is none; -HV_EBUSY: it is the console's own.
+ * arrived(arg) is called in an interrupt. write() may wait for the port; read() never does.
+ */
+int host_serial_open(u16 port, void (*arrived)(void *arg), void *arg) must_check;
+void host_serial_write(int number, const u8 *buf, size_t len);
+size_t host_serial_read(int number, u8 *buf, size_t max);
+
 /* ---- End of the machine ------------------------------------------------------------------- */
 
 _Noreturn void host_panic(const char *fmt, ...) printf_like(1, 2);

@@ -50,8 +50,11 @@ void hv_init(struct hv *hv, unsigned cpus);
 /* A number for a guest; -HV_ENOSPC. hv_remove() gives it back. */
 int hv_add(struct hv *hv, struct vm *vm) must_check;
 void hv_remove(struct hv *hv, struct vm *vm);
-/* The machine goes on, even with no guest that runs; until hv_ended() is called for it. */
-void hv_hold(struct hv *hv);
+/*
+ * The machine goes on, even with no guest that runs; until hv_ended() is called for it. False: it has come to its end
+ * already, and CPUs have left their loops.
+ */
+bool hv_hold(struct hv *hv) must_check;
 /* Something is there for hv->service. From any CPU, in an interrupt too. */
 void hv_serve(struct hv *hv);
 /* Something has been typed for `vm`; nothing happens if it is none of the VMs any more. From any CPU. */

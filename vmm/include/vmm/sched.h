@@ -104,6 +104,8 @@ bool sched_due(struct sched *s, unsigned cpu, u64 now);
 bool sched_yield_to(struct sched *s, unsigned cpu, struct sched_task *t, u64 now);
 /* On `cpu`: when sched_due() is to be called next; SCHED_NEVER. */
 u64 sched_deadline(struct sched *s, unsigned cpu);
+/* On `cpu`: since `from` the CPU has done something that is nobody's turn: the running task is not charged for it. */
+void sched_forgive(struct sched *s, unsigned cpu, u64 from, u64 now);
 /* Ticks for which it has run in all, from any CPU. */
 u64 sched_runtime(struct sched *s, struct sched_task *t, u64 now);
 /* On `cpu`: t->loaded was cleared: whoever is idle may have it. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A virtual CPU. Owned by the physical CPU on which it is loaded; others only set bits in `requests`, wake and kick
- * (vcpu_notify()). Order of the locks: a VM's devices > hv > a scheduler's queue > page tables > page allocator > log > console.
+ * (vcpu_notify()). Order of the locks: a VM's devices > hv > a scheduler's queue > page tables > page allocator > log > terminal > its ports > host console.
  *
  * gpr[] must stay first: arch/vmx/run.S and arch/svm/run.S store the guest's registers by these offsets, and
  * the back ends assert it.

@@ -42,7 +42,8 @@ enum vm_state { VM_STOPPED, VM_RUNNING, VM_PAUSED, VM_BACKOFF, VM_DEAD };
 #define VM_STOP    BIT(4)
 #define VM_KILL    BIT(5)
 #define VM_DESTROY BIT(6)
-#define VM_QUIET   BIT(7) /* VM_STOP by one who tells it himself; VM_RESET whatever on_reboot says */
+#define VM_QUIET   BIT(7) /* VM_STOP by one who tells it himself */
+#define VM_FORCE   BIT(8) /* VM_RESET whatever on_reboot says */
 
 /* Where the guest's serial port and console hypercalls lead to. */
 struct vm_console {
