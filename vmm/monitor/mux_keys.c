@@ -114,7 +114,7 @@ static void tell(struct mux *c, const struct arrived *a)
 /* Up to the key that changes whose the next one is. Returns how many. */
 static size_t take_run(struct mux *c, const u8 *buf, size_t len)
 {
-	struct arrived a = {NULL};
+	struct arrived a = {.vm = NULL};
 	size_t n = 0;
 
 	spin_lock(&c->lock);
