@@ -29,7 +29,7 @@
 
 /* A line of text that is being put together from what a guest writes: mux_text.c. */
 struct mux_text {
-	char line[MUX_LINE];
+	char line[MUX_LINE + 4]; /* a character of several bytes is not cut */
 	unsigned len;
 	u8 follow; /* bytes of a UTF-8 sequence that are still to come */
 	bool held; /* its first byte, C2, is held back */
