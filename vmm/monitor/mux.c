@@ -114,9 +114,12 @@ static void put_line(struct mux *c, struct mux_port *p)
 
 static void show_lines(struct mux *c, struct mux_port *p, const u8 *buf, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		if (mux_text_put(&p->text, buf[i]))
+	for (size_t i = 0; i < len; i++) {
+		if (mux_text_put(&p->text, buf[i])) {
 			put_line(c, p);
+			p->line_at = p->shown - len + i + 1;
+		}
+	}
 }
 
 /* ---- Bringing the terminal up to date ----------------------------------------------------------- */
@@ -138,6 +141,7 @@ static bool show_piece(struct mux *c, struct mux_port *p)
 
 	if (gone) {
 		p->text = (struct mux_text){.len = 0};
+		p->line_at = p->shown - n;
 		mux_say(c, "havoc: %llu bytes of guest %s were not kept\r\n",
 			(unsigned long long)gone, p->name);
 	}
@@ -184,6 +188,7 @@ static void port_ended(void *ctx)
 	if (p->text.len)
 		put_line(c, p);
 	p->text = (struct mux_text){.len = 0};
+	p->line_at = p->shown;
 	spin_unlock(&c->lock);
 }
 
@@ -231,10 +236,17 @@ static struct mux_port *port_of(struct mux *c, unsigned number)
 	return p->kept ? p : NULL;
 }
 
+/* What was begun of a line and is not on the terminal yet is shown anew, with its end. */
 static void set_view(struct mux *c, u8 view)
 {
-	for (unsigned i = 0; i < MUX_PORTS; i++)
-		c->port[i].text = (struct mux_text){.len = 0};
+	for (unsigned i = 0; i < MUX_PORTS; i++) {
+		struct mux_port *p = &c->port[i];
+
+		if (c->view == MUX_ALL)
+			p->shown = MIN(p->shown, p->line_at);
+		p->line_at = p->shown;
+		p->text = (struct mux_text){.len = 0};
+	}
 	c->escaped = false;
 	c->behind = true;
 	__atomic_store_n(&c->view, view, __ATOMIC_RELEASE);

@@ -47,6 +47,7 @@ struct mux_port {
 	struct spinlock lock; /* of the rings; counts are free-running */
 	u8 *kept;             /* NULL: no guest was ever here */
 	u64 written, shown;   /* bytes; `shown` is changed under the multiplexer's lock only, too */
+	u64 line_at;          /* where the line in `text` begins; likewise */
 	u8 *typed;
 	u32 typed_head, typed_tail;
 	u64 typed_lost;
