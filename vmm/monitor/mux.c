@@ -178,13 +178,15 @@ static void port_write(void *ctx, const u8 *buf, size_t len)
 		mux_arrived(c);
 }
 
-/* The guest's last words may have no end of line. */
+/* The guest's last words may have no end of line; and those before them may not have been shown yet. */
 static void port_ended(void *ctx)
 {
 	struct mux_port *p = ctx;
 	struct mux *c = p->mux;
 
 	spin_lock(&c->lock);
+	while (is_shown(c, p) && show_piece(c, p))
+		;
 	if (p->text.len)
 		put_line(c, p);
 	p->text = (struct mux_text){.len = 0};
