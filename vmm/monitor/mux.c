@@ -15,6 +15,8 @@
 
 #define TAIL_LINES 20 /* what is shown of a guest again, if nothing of it is new */
 #define PIECE      256
+#define SAID_MAX   160 /* of a line of our own */
+#define AROUND_MAX 64  /* of a guest's line: the name, its colours, the line's end */
 
 void mux_put(struct mux *c, const char *text, size_t len)
 {
@@ -26,7 +28,7 @@ void mux_put(struct mux *c, const char *text, size_t len)
 
 void mux_say(struct mux *c, const char *fmt, ...)
 {
-	char text[160];
+	char text[SAID_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -60,15 +62,15 @@ static u64 lost(const struct mux_port *p)
 	return behind > MUX_KEPT ? behind - MUX_KEPT : 0;
 }
 
-/* The next piece to show; 0: there is none. *gone: bytes before it that are lost. */
-static size_t next_piece(struct mux_port *p, u8 *buf, u64 *gone)
+/* The next piece to show, of `max` bytes at most; 0: there is none. *gone: bytes before it that are lost. */
+static size_t next_piece(struct mux_port *p, u8 *buf, size_t max, u64 *gone)
 {
 	size_t n;
 
 	spin_lock(&p->lock);
 	*gone = lost(p);
 	p->shown += *gone;
-	n = (size_t)MIN(p->written - p->shown, (u64)PIECE);
+	n = (size_t)MIN(p->written - p->shown, (u64)max);
 	for (size_t i = 0; i < n; i++)
 		buf[i] = p->kept[(p->shown + i) % MUX_KEPT];
 	p->shown += n;
@@ -100,7 +102,7 @@ static const char colours[] = {'6', '3', '2', '5'};
 static void put_line(struct mux *c, struct mux_port *p)
 {
 	struct mux_text *t = &p->text;
-	char line[MUX_LINE + 64];
+	char line[sizeof(t->line) + AROUND_MAX];
 	int n;
 
 	if (c->colour)
@@ -133,11 +135,11 @@ static bool is_shown(const struct mux *c, const struct mux_port *p)
 }
 
 /* Under the lock. False: nothing was left. */
-static bool show_piece(struct mux *c, struct mux_port *p)
+static bool show_piece(struct mux *c, struct mux_port *p, size_t max)
 {
 	u8 buf[PIECE];
 	u64 gone;
-	size_t n = next_piece(p, buf, &gone);
+	size_t n = next_piece(p, buf, max, &gone);
 
 	if (gone) {
 		p->text = (struct mux_text){.len = 0};
@@ -169,7 +171,7 @@ static void port_write(void *ctx, const u8 *buf, size_t len)
 		if (!is_shown(c, p))
 			continue;
 		spin_lock(&c->lock);
-		while (is_shown(c, p) && show_piece(c, p))
+		while (is_shown(c, p) && show_piece(c, p, PIECE))
 			;
 		spin_unlock(&c->lock);
 	}
@@ -185,7 +187,7 @@ static void port_ended(void *ctx)
 	struct mux *c = p->mux;
 
 	spin_lock(&c->lock);
-	while (is_shown(c, p) && show_piece(c, p))
+	while (is_shown(c, p) && show_piece(c, p, PIECE))
 		;
 	if (p->text.len)
 		put_line(c, p);
@@ -194,10 +196,24 @@ static void port_ended(void *ctx)
 	spin_unlock(&c->lock);
 }
 
+/*
+ * How much of a guest can be shown in so much room; 0: nothing. Among all, each byte may become a line with a name around it, the
+ * first one ends a line that was begun, and that something was lost may have to be told.
+ */
+static size_t piece_for(const struct mux *c, size_t room)
+{
+	if (room < 2 * PIECE)
+		return 0;
+	if (c->view != MUX_ALL)
+		return PIECE;
+	return MIN((room - MUX_LINE - SAID_MAX) / AROUND_MAX, (size_t)PIECE);
+}
+
 /* Host consoles differ in speed, and the interrupt that has brought a key may not wait for any. */
 bool mux_pump(struct mux *c)
 {
 	bool more = false;
+	size_t max;
 
 	spin_lock(&c->lock);
 	for (unsigned i = 0; c->behind && i < MUX_PORTS; i++) {
@@ -205,7 +221,7 @@ bool mux_pump(struct mux *c)
 
 		if (!p->kept || !is_shown(c, p))
 			continue;
-		while (host_console_room() >= 2 * PIECE && show_piece(c, p))
+		while ((max = piece_for(c, host_console_room())) && show_piece(c, p, max))
 			;
 		more |= __atomic_load_n(&p->written, __ATOMIC_ACQUIRE) != p->shown;
 	}
