@@ -484,6 +484,8 @@ void mux_monitor_ready(struct mux *c)
 {
 	spin_lock(&c->lock);
 	c->busy = false;
+	if (c->waiting_len) /* the command may have led back to a guest, which writes already */
+		mux_new_line(c);
 	mux_put(c, c->waiting, c->waiting_len);
 	if (c->waiting_lost)
 		mux_say(c, "havoc: and %u lines more: `log` has them\r\n", c->waiting_lost);
