@@ -156,8 +156,6 @@ static void key_escape(struct edit *e, u8 byte)
 		e->param = MIN(e->param * 10 + (byte - '0'), 1000U);
 	} else if (byte >= 0x40 && byte < 0x7f) {
 		key_final(e, byte);
-	} else if (byte < ' ') {
-		e->escape = PLAIN;
 	}
 }
 
@@ -228,12 +226,14 @@ enum edit_event edit_key(struct edit *e, u8 byte)
 		e->escape = PLAIN;
 		return EDIT_LINE;
 	}
+	if (byte < ' ' || byte == 0x7f) {
+		e->escape = PLAIN; /* a sequence that was not ended keeps no key from its meaning */
+		return control(e, byte);
+	}
 	if (e->escape != PLAIN) {
 		key_escape(e, byte);
 		return EDIT_MORE;
 	}
-	if (byte < ' ' || byte == 0x7f)
-		return control(e, byte);
 	if (byte < 0x7f)
 		edit_insert(e, (const char *)&byte, 1);
 	return EDIT_MORE;
