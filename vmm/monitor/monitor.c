@@ -346,8 +346,29 @@ static void opened(struct monitor *m)
 	hv_hold(m->hv);
 	edit_next(&m->edit, false);
 	say(m, welcome);
-	if (!m->poll)
-		prompt(m);
+	prompt(m);
+}
+
+/* By a key behind the escape key. Nobody would see what the command that waits says: it is not waited for any more. */
+static void left(struct monitor *m)
+{
+	m->open = false;
+	if (m->poll)
+		cancelled(m);
+	hv_ended(m->hv, false);
+}
+
+static void look_at_view(struct monitor *m)
+{
+	bool shown = __atomic_load_n(&m->mux->view, __ATOMIC_ACQUIRE) == MUX_MON;
+	u32 opening = __atomic_load_n(&m->mux->openings, __ATOMIC_ACQUIRE);
+
+	if (m->open && (!shown || opening != m->opening))
+		left(m);
+	if (shown && !m->open) {
+		m->opening = opening;
+		opened(m);
+	}
 }
 
 /* Commands run here only: so nobody looks at it meanwhile. */
@@ -385,8 +406,7 @@ void monitor_service(void *monitor)
 	if (m->hv->holds && !m->open &&
 	    __atomic_load_n(&m->hv->live, __ATOMIC_ACQUIRE) == m->hv->holds)
 		mux_open_monitor(m->mux);
-	if (!m->open && __atomic_load_n(&m->mux->view, __ATOMIC_ACQUIRE) == MUX_MON)
-		opened(m);
+	look_at_view(m);
 	keys(m);
 	while (m->poll && m->poll(m, &m->report)) {
 		finish(m);

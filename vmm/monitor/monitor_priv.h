@@ -43,6 +43,7 @@ struct monitor {
 	const struct monitor_ops *ops;
 	void *ctx;
 	bool open;
+	u32 opening; /* mux->openings, then */
 	struct edit edit;
 	struct report report;
 	char words[EDIT_MAX];

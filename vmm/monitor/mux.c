@@ -312,6 +312,8 @@ void mux_view_monitor(struct mux *c)
 	c->view_before = c->view;
 	mux_new_line(c);
 	c->typed_tail = c->typed_head;
+	c->prompt_len = 0;
+	__atomic_fetch_add(&c->openings, 1, __ATOMIC_ACQ_REL);
 	set_view(c, MUX_MON);
 }
 

@@ -66,6 +66,7 @@ struct mux {
 	unsigned focus;       /* number of the guest that is given what is typed; 0: none */
 	bool line_start;      /* the terminal's cursor is at the beginning of a line */
 	bool behind;          /* what is to be shown is waiting for mux_pump() */
+	u32 openings;         /* atomic: how often the monitor's view was chosen */
 	struct mux_port port[MUX_PORTS];
 	/* The monitor's. */
 	void (*wake)(void *ctx); /* something was typed for it, or it was opened; any context */
