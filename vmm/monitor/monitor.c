@@ -397,15 +397,24 @@ void monitor_vm_gone(struct vm *vm)
 	hv_serve(hv);
 }
 
+/* Once: whoever then wants to see what a guest has written last is not called back. */
+static void open_if_idle(struct monitor *m)
+{
+	u32 live = __atomic_load_n(&m->hv->live, __ATOMIC_ACQUIRE) - m->open;
+	bool idle = m->hv->holds && live == m->hv->holds;
+
+	if (idle && !m->idle && !m->open)
+		mux_open_monitor(m->mux);
+	m->idle = idle;
+}
+
 void monitor_service(void *monitor)
 {
 	struct monitor *m = monitor;
 	u64 next = SCHED_NEVER;
 
 	bury(m);
-	if (m->hv->holds && !m->open &&
-	    __atomic_load_n(&m->hv->live, __ATOMIC_ACQUIRE) == m->hv->holds)
-		mux_open_monitor(m->mux);
+	open_if_idle(m);
 	look_at_view(m);
 	keys(m);
 	while (m->poll && m->poll(m, &m->report)) {

@@ -44,6 +44,7 @@ struct monitor {
 	void *ctx;
 	bool open;
 	u32 opening; /* mux->openings, then */
+	bool idle;   /* monitor_stay(): no guest runs */
 	struct edit edit;
 	struct report report;
 	char words[EDIT_MAX];
