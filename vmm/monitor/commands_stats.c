@@ -35,6 +35,12 @@ static unsigned long long permille(u64 part, u64 whole)
 	return whole ? part / (whole / 1000 + !(whole / 1000)) : 0;
 }
 
+/* One that is gone counts nothing any more. */
+static u64 since(u64 now, u64 before)
+{
+	return now > before ? now - before : 0;
+}
+
 static void report_cell_percent(struct report *r, u64 part, u64 whole)
 {
 	unsigned long long share = permille(part, whole);
@@ -157,12 +163,13 @@ static void show_top(struct monitor *m, struct report *r)
 	passed = m->sample.at - before.at;
 	report_table(r, "guests", top_columns, ARRAY_SIZE(top_columns));
 	for (unsigned n = 1; n <= m->guests; n++) {
-		u64 exits = m->sample.exits[n - 1] - before.exits[n - 1];
+		u64 exits = since(m->sample.exits[n - 1], before.exits[n - 1]);
 
 		report_cell_number(r, n);
 		report_cell(r, "%s", m->guest[n - 1].name);
 		report_cell(r, "%s", monitor_state(m, n));
-		report_cell_percent(r, m->sample.runtime[n - 1] - before.runtime[n - 1], passed);
+		report_cell_percent(r, since(m->sample.runtime[n - 1], before.runtime[n - 1]),
+				    passed);
 		report_cell_number(r, exits * 1000 / MAX(monitor_ms(passed), 1ULL));
 	}
 	report_table_end(r);
