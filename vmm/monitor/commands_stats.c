@@ -175,11 +175,20 @@ static void show_top(struct monitor *m, struct report *r)
 	report_table_end(r);
 }
 
-static bool top_done(struct monitor *m, struct report *r)
+/* A line feed is the second half of the key that began it. */
+static bool key_typed(struct monitor *m)
 {
 	u8 key;
 
-	if (mux_monitor_read(m->mux, &key, 1))
+	while (mux_monitor_read(m->mux, &key, 1))
+		if (key != '\n')
+			return true;
+	return false;
+}
+
+static bool top_done(struct monitor *m, struct report *r)
+{
+	if (!r->json && key_typed(m))
 		return true;
 	if (!monitor_waited_too_long(m))
 		return false;
