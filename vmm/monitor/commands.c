@@ -48,8 +48,11 @@ static void command_help(struct monitor *m, struct report *r)
 
 /* ---- The console -------------------------------------------------------------------------------- */
 
-static void leave_to(struct monitor *m)
+/* The answer ends here: what comes after it would not be shown. */
+static void leave(struct monitor *m, struct report *r)
 {
+	report_end(r);
+	r->json = false;
 	m->open = false;
 	hv_ended(m->hv, false);
 }
@@ -59,24 +62,25 @@ static void command_focus(struct monitor *m, struct report *r)
 	unsigned number;
 
 	if (!m->args) {
-		leave_to(m);
+		leave(m, r);
 		mux_close_monitor(m->mux);
 		return;
 	}
 	if (!strcmp(m->arg[0], "all")) {
-		leave_to(m);
+		leave(m, r);
 		mux_show_all(m->mux);
 		return;
 	}
 	number = monitor_guest_by(m, m->arg[0]);
 	if (!number)
 		return;
-	if (!mux_show_one(m->mux, number)) {
+	if (!m->mux->port[number - 1].kept) {
 		report_error(r, "guest %s has never run: there is nothing to see",
 			     m->guest[number - 1].name);
 		return;
 	}
-	leave_to(m);
+	leave(m, r);
+	(void)mux_show_one(m->mux, number);
 }
 
 /* ---- The log ------------------------------------------------------------------------------------ */
