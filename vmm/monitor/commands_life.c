@@ -159,7 +159,7 @@ static void act(struct monitor *m, const struct action *a, struct report *r)
 	m->targets = 0;
 	m->action = a;
 	if (!strcmp(m->arg[0], "all")) {
-		for (number = 1; number <= m->guests; number++)
+		for (number = 1; number <= m->guests && !r->failed; number++)
 			if (fits(m, a, number))
 				target(m, r, number);
 		if (!m->targets && !r->failed)
