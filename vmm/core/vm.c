@@ -435,6 +435,7 @@ static void start(struct vm *vm)
 		flush_all(vm, again);
 		return;
 	}
+	fmt_s(vm->why, sizeof(vm->why), "it cannot be started: %s", why.text);
 	if (vm->lone)
 		log_err("%s", why.text);
 	else
