@@ -106,6 +106,7 @@ bool monitor_waited_too_long(const struct monitor *m)
 static bool split(struct monitor *m, const char **name, bool *json)
 {
 	char *c = m->words;
+	bool fits = true;
 
 	memcpy(m->words, m->edit.line, m->edit.len + 1);
 	m->args = 0;
@@ -117,7 +118,7 @@ static bool split(struct monitor *m, const char **name, bool *json)
 		while (*c == ' ')
 			*c++ = '\0';
 		if (!*c)
-			return true;
+			return fits;
 		word = c;
 		while (*c && *c != ' ')
 			c++;
@@ -128,7 +129,7 @@ static bool split(struct monitor *m, const char **name, bool *json)
 		else if (!*name)
 			*name = word;
 		else if (m->args == MONITOR_ARGS)
-			return false;
+			fits = false;
 		else
 			m->arg[m->args++] = word;
 	}
