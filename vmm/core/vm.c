@@ -426,6 +426,12 @@ static void flush_all(struct vm *vm, bool wanted)
 		vcpu_request(&vm->vcpu[i], REQ_FLUSH);
 }
 
+/* For whoever waits for it: its state is what came of it. */
+static void count_start(struct vm *vm)
+{
+	__atomic_fetch_add(&vm->starts, 1, __ATOMIC_ACQ_REL);
+}
+
 static void start(struct vm *vm)
 {
 	struct load_error why = {.text = "its memory could not be cleared"};
@@ -433,6 +439,7 @@ static void start(struct vm *vm)
 
 	if ((!again || !gmem_scrub(&vm->gmem)) && !boot(vm, &why)) {
 		flush_all(vm, again);
+		count_start(vm);
 		return;
 	}
 	fmt_s(vm->why, sizeof(vm->why), "it cannot be started: %s", why.text);
@@ -441,6 +448,7 @@ static void start(struct vm *vm)
 	else
 		log_err("guest %s cannot be started: %s", vm->name, why.text);
 	end(vm, VM_DEAD);
+	count_start(vm);
 }
 
 static void restart(struct vm *vm)
@@ -462,9 +470,10 @@ static void restart(struct vm *vm)
 		fmt_s(vm->why, sizeof(vm->why), "it cannot be restarted: %s", why.text);
 		log_err("guest %s was stopped: %s", vm->name, vm->why);
 		end(vm, VM_DEAD);
-		return;
+	} else {
+		flush_all(vm, true);
 	}
-	flush_all(vm, true);
+	count_start(vm);
 }
 
 /* ---- Policies ----------------------------------------------------------------------------- */

@@ -57,7 +57,7 @@ struct monitor {
 	u64 give_up;                       /* ticks: the time at which it is */
 	const struct action *action;
 	unsigned target[MUX_PORTS], targets; /* guests' numbers */
-	u64 since[MUX_PORTS];                /* started_at, when the action was asked for */
+	u32 since[MUX_PORTS];                /* vm->starts, when the action was asked for */
 	unsigned vcpu;
 	struct vcpu_call call;
 	bool call_under_way;
