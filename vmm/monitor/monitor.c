@@ -335,10 +335,13 @@ static void keys(struct monitor *m)
 {
 	u8 byte;
 
-	while (m->open && !m->poll && mux_monitor_read(m->mux, &byte, 1))
-		key(m, byte);
-	if (m->poll && mux_monitor_cancelled(m->mux))
+	for (;;) {
+		while (m->open && !m->poll && mux_monitor_read(m->mux, &byte, 1))
+			key(m, byte);
+		if (!m->poll || !mux_monitor_cancelled(m->mux))
+			return;
 		cancelled(m);
+	}
 }
 
 static void opened(struct monitor *m)
