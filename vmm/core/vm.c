@@ -389,6 +389,8 @@ static void end(struct vm *vm, enum vm_state state)
 	unsigned i;
 
 	vm->state = (u8)state;
+	if (state == VM_STOPPED)
+		vm->why[0] = '\0'; /* it may have been waiting to be restarted */
 	console_ended(vm);
 	if (state == VM_STOPPED && vm->exited)
 		log_info("guest %s has ended by its exit port: %u (0x%x)", vm->name, vm->exit_value,
