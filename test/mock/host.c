@@ -288,6 +288,7 @@ void host_console_write(const char *text, size_t len)
 {
 	size_t room = sizeof(mock_host.console) - 1 - mock_host.console_len;
 
+	mock_host.console_room -= MIN(len, mock_host.console_room);
 	if (mock_host.console_echo)
 		fwrite(text, 1, len, stderr);
 	memcpy(mock_host.console + mock_host.console_len, text, MIN(len, room));

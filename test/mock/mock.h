@@ -51,7 +51,7 @@ struct mock_host {
 	/* Console: all that was written, NUL-terminated; the beginning is kept when it is full. */
 	char console[MOCK_CONSOLE_MAX];
 	size_t console_len;
-	size_t console_room; /* what host_console_room() says */
+	size_t console_room; /* what host_console_room() says; what is written takes from it */
 	bool console_echo;   /* copy to stderr */
 
 	/* The end. */

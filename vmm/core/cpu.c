@@ -110,13 +110,16 @@ void hv_time(struct hv *hv, struct vm *vm, bool on)
 
 int vcpu_call(struct hv *hv, const struct vm *vm, unsigned id, struct vcpu_call *call)
 {
-	struct vcpu *v = (struct vcpu *)&vm->vcpu[id];
+	struct vcpu *v;
 	int ret = 0;
 
 	spin_lock(&hv->lock);
-	if (!is_there(hv, vm) || id >= vm->cpus)
-		ret = -HV_ENOENT;
-	else if (!vm->started_at)
+	if (!is_there(hv, vm) || id >= vm->cpus) {
+		spin_unlock(&hv->lock);
+		return -HV_ENOENT;
+	}
+	v = (struct vcpu *)&vm->vcpu[id];
+	if (!vm->started_at)
 		ret = -HV_EINVAL;
 	else if (v->call)
 		ret = -HV_EBUSY;

@@ -390,7 +390,7 @@ static void end(struct vm *vm, enum vm_state state)
 
 	vm->state = (u8)state;
 	if (state == VM_STOPPED)
-		vm->why[0] = '\0';
+		vm->why[0] = '\0'; /* it may have been waiting to be restarted */
 	console_ended(vm);
 	if (state == VM_STOPPED && vm->exited)
 		log_info("guest %s has ended by its exit port: %u (0x%x)", vm->name, vm->exit_value,
@@ -428,6 +428,12 @@ static void flush_all(struct vm *vm, bool wanted)
 		vcpu_request(&vm->vcpu[i], REQ_FLUSH);
 }
 
+/* For whoever waits for it: its state is what came of it. */
+static void count_start(struct vm *vm)
+{
+	__atomic_fetch_add(&vm->starts, 1, __ATOMIC_ACQ_REL);
+}
+
 static void start(struct vm *vm)
 {
 	struct load_error why = {.text = "its memory could not be cleared"};
@@ -435,6 +441,7 @@ static void start(struct vm *vm)
 
 	if ((!again || !gmem_scrub(&vm->gmem)) && !boot(vm, &why)) {
 		flush_all(vm, again);
+		count_start(vm);
 		return;
 	}
 	fmt_s(vm->why, sizeof(vm->why), "it cannot be started: %s", why.text);
@@ -443,6 +450,7 @@ static void start(struct vm *vm)
 	else
 		log_err("guest %s cannot be started: %s", vm->name, why.text);
 	end(vm, VM_DEAD);
+	count_start(vm);
 }
 
 static void restart(struct vm *vm)
@@ -464,9 +472,10 @@ static void restart(struct vm *vm)
 		fmt_s(vm->why, sizeof(vm->why), "it cannot be restarted: %s", why.text);
 		log_err("guest %s was stopped: %s", vm->name, vm->why);
 		end(vm, VM_DEAD);
-		return;
+	} else {
+		flush_all(vm, true);
 	}
-	flush_all(vm, true);
+	count_start(vm);
 }
 
 /* ---- Policies ----------------------------------------------------------------------------- */

@@ -77,7 +77,7 @@ static void command_focus(struct monitor *m, struct report *r)
 		(void)mux_show_one(m->mux, number);
 	else
 		mux_close_monitor(m->mux);
-	hv_serve(m->hv); /* which sees that it is no longer open */
+	monitor_left(m);
 }
 
 /* ---- The log ------------------------------------------------------------------------------------ */

@@ -29,9 +29,14 @@ static u8 state_of(const struct vm *vm)
 	return __atomic_load_n(&vm->state, __ATOMIC_ACQUIRE);
 }
 
+static u32 starts_of(const struct vm *vm)
+{
+	return __atomic_load_n(&vm->starts, __ATOMIC_ACQUIRE);
+}
+
 static bool has_started(const struct monitor *m, unsigned i, struct vm *vm)
 {
-	return !vm || state_of(vm) == VM_DEAD || vm->started_at != m->since[i];
+	return !vm || starts_of(vm) != m->since[i];
 }
 
 static bool is_gone(unused const struct monitor *m, unused unsigned i, struct vm *vm)
@@ -148,7 +153,7 @@ static void target(struct monitor *m, struct report *r, unsigned number)
 		report_error(r, "guest %s cannot be made: %s", m->guest[number - 1].name, why.text);
 		return;
 	}
-	m->since[m->targets] = monitor_vm(m, number)->started_at;
+	m->since[m->targets] = starts_of(monitor_vm(m, number));
 	m->target[m->targets++] = number;
 }
 
@@ -159,7 +164,7 @@ static void act(struct monitor *m, const struct action *a, struct report *r)
 	m->targets = 0;
 	m->action = a;
 	if (!strcmp(m->arg[0], "all")) {
-		for (number = 1; number <= m->guests; number++)
+		for (number = 1; number <= m->guests && !r->failed; number++)
 			if (fits(m, a, number))
 				target(m, r, number);
 		if (!m->targets && !r->failed)

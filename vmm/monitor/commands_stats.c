@@ -35,6 +35,12 @@ static unsigned long long permille(u64 part, u64 whole)
 	return whole ? part / (whole / 1000 + !(whole / 1000)) : 0;
 }
 
+/* One that is gone counts nothing any more. */
+static u64 since(u64 now, u64 before)
+{
+	return now > before ? now - before : 0;
+}
+
 static void report_cell_percent(struct report *r, u64 part, u64 whole)
 {
 	unsigned long long share = permille(part, whole);
@@ -148,12 +154,6 @@ static const struct report_column top_columns[] = {
 	{"exits_per_second", "EXITS/S", 9, true},
 };
 
-/* Of a guest that has gone meanwhile, or come anew, there is nothing to compare. */
-static u64 grown(u64 now, u64 before)
-{
-	return now < before ? 0 : now - before;
-}
-
 static void show_top(struct monitor *m, struct report *r)
 {
 	struct sample before = m->sample;
@@ -163,23 +163,32 @@ static void show_top(struct monitor *m, struct report *r)
 	passed = m->sample.at - before.at;
 	report_table(r, "guests", top_columns, ARRAY_SIZE(top_columns));
 	for (unsigned n = 1; n <= m->guests; n++) {
-		u64 exits = grown(m->sample.exits[n - 1], before.exits[n - 1]);
+		u64 exits = since(m->sample.exits[n - 1], before.exits[n - 1]);
 
 		report_cell_number(r, n);
 		report_cell(r, "%s", m->guest[n - 1].name);
 		report_cell(r, "%s", monitor_state(m, n));
-		report_cell_percent(r, grown(m->sample.runtime[n - 1], before.runtime[n - 1]),
+		report_cell_percent(r, since(m->sample.runtime[n - 1], before.runtime[n - 1]),
 				    passed);
 		report_cell_number(r, exits * 1000 / MAX(monitor_ms(passed), 1ULL));
 	}
 	report_table_end(r);
 }
 
-static bool top_done(struct monitor *m, struct report *r)
+/* A line feed is the second half of the key that began it. */
+static bool key_typed(struct monitor *m)
 {
 	u8 key;
 
-	if (mux_monitor_read(m->mux, &key, 1))
+	while (mux_monitor_read(m->mux, &key, 1))
+		if (key != '\n')
+			return true;
+	return false;
+}
+
+static bool top_done(struct monitor *m, struct report *r)
+{
+	if (!r->json && key_typed(m))
 		return true;
 	if (!monitor_waited_too_long(m))
 		return false;

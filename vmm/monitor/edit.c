@@ -226,13 +226,14 @@ enum edit_event edit_key(struct edit *e, u8 byte)
 		e->escape = PLAIN;
 		return EDIT_LINE;
 	}
-	if (e->escape != PLAIN && byte >= ' ') {
+	if (byte < ' ' || byte == 0x7f) {
+		e->escape = PLAIN; /* a sequence that was not ended keeps no key from its meaning */
+		return control(e, byte);
+	}
+	if (e->escape != PLAIN) {
 		key_escape(e, byte);
 		return EDIT_MORE;
 	}
-	e->escape = PLAIN; /* a control character ends it, and counts */
-	if (byte < ' ' || byte == 0x7f)
-		return control(e, byte);
 	if (byte < 0x7f)
 		edit_insert(e, (const char *)&byte, 1);
 	return EDIT_MORE;

@@ -107,6 +107,7 @@ bool monitor_waited_too_long(const struct monitor *m)
 static bool split(struct monitor *m, const char **name, bool *json)
 {
 	char *c = m->words;
+	bool fits = true;
 
 	memcpy(m->words, m->edit.line, m->edit.len + 1);
 	m->args = 0;
@@ -118,7 +119,7 @@ static bool split(struct monitor *m, const char **name, bool *json)
 		while (*c == ' ')
 			*c++ = '\0';
 		if (!*c)
-			return true;
+			return fits;
 		word = c;
 		while (*c && *c != ' ')
 			c++;
@@ -129,7 +130,7 @@ static bool split(struct monitor *m, const char **name, bool *json)
 		else if (!*name)
 			*name = word;
 		else if (m->args == MONITOR_ARGS)
-			return false;
+			fits = false;
 		else
 			m->arg[m->args++] = word;
 	}
@@ -287,13 +288,22 @@ static void complete(struct monitor *m)
 
 /* ---- The service -------------------------------------------------------------------------------- */
 
-/* The terminal is the guests' again. */
-static void closed(struct monitor *m)
+/* While a command waits the keys do too, but for Ctrl-C. */
+static void cancelled(struct monitor *m)
 {
-	if (m->poll && m->cancel)
+	if (m->cancel)
 		m->cancel(m);
-	m->poll = NULL;
+	if (!m->report.json)
+		say(m, "^C\r\n");
+	finish(m);
+}
+
+/* The terminal is the guests' again. Nobody would see what a command that waits says: it is not waited for any more. */
+void monitor_left(struct monitor *m)
+{
 	m->open = false;
+	if (m->poll)
+		cancelled(m);
 	hv_ended(m->hv, false); /* it no longer holds the machine */
 }
 
@@ -301,7 +311,7 @@ static void leave(struct monitor *m)
 {
 	say(m, "\r\n");
 	mux_close_monitor(m->mux);
-	closed(m);
+	monitor_left(m);
 }
 
 static void key(struct monitor *m, u8 byte)
@@ -330,16 +340,6 @@ static void key(struct monitor *m, u8 byte)
 	m->stale = true;
 }
 
-/* While a command waits the keys do too, but for Ctrl-C. */
-static void cancelled(struct monitor *m)
-{
-	if (m->cancel)
-		m->cancel(m);
-	if (!m->report.json)
-		say(m, "^C\r\n");
-	finish(m);
-}
-
 static void keys(struct monitor *m)
 {
 	u8 byte;
@@ -359,8 +359,20 @@ static void opened(struct monitor *m)
 	m->open = true;
 	edit_next(&m->edit, false);
 	say(m, welcome);
-	if (!m->poll)
-		prompt(m);
+	prompt(m);
+}
+
+static void look_at_view(struct monitor *m)
+{
+	bool shown = __atomic_load_n(&m->mux->view, __ATOMIC_ACQUIRE) == MUX_MON;
+	u32 opening = __atomic_load_n(&m->mux->openings, __ATOMIC_ACQUIRE);
+
+	if (m->open && (!shown || opening != m->opening))
+		monitor_left(m);
+	if (shown && !m->open) {
+		m->opening = opening;
+		opened(m);
+	}
 }
 
 /* Commands run here only: so nobody looks at it meanwhile. */
@@ -389,21 +401,25 @@ void monitor_vm_gone(struct vm *vm)
 	hv_serve(hv);
 }
 
+/* Once: whoever then wants to see what a guest has written last is not called back. */
+static void open_if_idle(struct monitor *m)
+{
+	u32 live = __atomic_load_n(&m->hv->live, __ATOMIC_ACQUIRE) - m->open;
+	bool idle = m->hv->holds && live == m->hv->holds;
+
+	if (idle && !m->idle && !m->open)
+		mux_open_monitor(m->mux);
+	m->idle = idle;
+}
+
 void monitor_service(void *monitor)
 {
 	struct monitor *m = monitor;
 	u64 next = SCHED_NEVER;
-	bool shown;
 
 	bury(m);
-	if (m->hv->holds && !m->open &&
-	    __atomic_load_n(&m->hv->live, __ATOMIC_ACQUIRE) == m->hv->holds)
-		mux_open_monitor(m->mux);
-	shown = __atomic_load_n(&m->mux->view, __ATOMIC_ACQUIRE) == MUX_MON;
-	if (!m->open && shown)
-		opened(m);
-	else if (m->open && !shown) /* by a key behind Ctrl-A */
-		closed(m);
+	open_if_idle(m);
+	look_at_view(m);
 	keys(m);
 	while (m->poll && m->poll(m, &m->report)) {
 		finish(m);

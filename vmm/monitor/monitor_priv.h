@@ -43,7 +43,9 @@ struct monitor {
 	const struct monitor_ops *ops;
 	void *ctx;
 	bool open;
-	bool stale; /* the line has changed, and is to be shown anew */
+	bool stale;  /* the line has changed, and is to be shown anew */
+	u32 opening; /* mux->openings, then */
+	bool idle;   /* monitor_stay(): no guest runs */
 	struct edit edit;
 	struct report report;
 	char words[EDIT_MAX];
@@ -56,7 +58,7 @@ struct monitor {
 	u64 give_up;                       /* ticks: the time at which it is */
 	const struct action *action;
 	unsigned target[MUX_PORTS], targets; /* guests' numbers */
-	u64 since[MUX_PORTS];                /* started_at, when the action was asked for */
+	u32 since[MUX_PORTS];                /* vm->starts, when the action was asked for */
 	unsigned vcpu;
 	struct vcpu_call call;
 	bool call_under_way;
@@ -95,6 +97,8 @@ u64 monitor_runtime(const struct monitor *m, struct vm *vm); /* ticks, of all it
 u64 monitor_exits(const struct vm *vm);
 /* The nearest name of the table, or NULL: a mistyped one. */
 const char *monitor_nearest(const char *name);
+
+void monitor_left(struct monitor *m);
 
 /* commands_*.c */
 void command_list(struct monitor *m, struct report *r);

@@ -13,11 +13,12 @@
 
 #include "mux_priv.h"
 
-#define TAIL_LINES  20     /* what is shown of a guest again, if nothing of it is new */
-#define PIECE       256    /* bytes of a guest that are shown at a time */
-#define PIECE_ALL   32     /* where each may become a line with a name before it */
-#define ROOM        KiB(2) /* what a piece may become */
+#define TAIL_LINES  20  /* what is shown of a guest again, if nothing of it is new */
+#define PIECE       256 /* bytes of a guest that are shown at a time */
+#define PIECE_ALL   32  /* where each may become a line with a name before it */
 #define PUMP_PIECES 4
+#define SAID_MAX    160 /* of a line of our own */
+#define AROUND_MAX  64  /* of a guest's line: the name, its colours, the line's end */
 
 void mux_put(struct mux *c, const char *text, size_t len)
 {
@@ -29,7 +30,7 @@ void mux_put(struct mux *c, const char *text, size_t len)
 
 void mux_say(struct mux *c, const char *fmt, ...)
 {
-	char text[160];
+	char text[SAID_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -63,7 +64,7 @@ static u64 lost(const struct mux_port *p)
 	return behind > MUX_KEPT ? behind - MUX_KEPT : 0;
 }
 
-/* The next piece to show; 0: there is none. *gone: bytes before it that are lost. */
+/* The next piece to show, of `max` bytes at most; 0: there is none. *gone: bytes before it that are lost. */
 static size_t next_piece(struct mux_port *p, u8 *buf, size_t max, u64 *gone)
 {
 	size_t n;
@@ -103,7 +104,7 @@ static const char colours[] = {'6', '3', '2', '5'};
 static void put_line(struct mux *c, struct mux_port *p)
 {
 	struct mux_text *t = &p->text;
-	char line[MUX_LINE + 64];
+	char line[sizeof(t->line) + AROUND_MAX];
 	int n;
 
 	if (c->colour)
@@ -117,9 +118,12 @@ static void put_line(struct mux *c, struct mux_port *p)
 
 static void show_lines(struct mux *c, struct mux_port *p, const u8 *buf, size_t len)
 {
-	for (size_t i = 0; i < len; i++)
-		if (mux_text_put(&p->text, buf[i]))
+	for (size_t i = 0; i < len; i++) {
+		if (mux_text_put(&p->text, buf[i])) {
 			put_line(c, p);
+			p->line_at = p->shown - len + i + 1;
+		}
+	}
 }
 
 /* ---- Bringing the terminal up to date ----------------------------------------------------------- */
@@ -133,14 +137,15 @@ static bool is_shown(const struct mux *c, const struct mux_port *p)
 }
 
 /* Under the lock. False: nothing was left. */
-static bool show_piece(struct mux *c, struct mux_port *p)
+static bool show_piece(struct mux *c, struct mux_port *p, size_t max)
 {
 	u8 buf[PIECE];
 	u64 gone;
-	size_t n = next_piece(p, buf, c->view == MUX_ALL ? PIECE_ALL : PIECE, &gone);
+	size_t n = next_piece(p, buf, max, &gone);
 
 	if (gone) {
 		p->text = (struct mux_text){.len = 0};
+		p->line_at = p->shown - n;
 		mux_say(c, "havoc: %llu bytes of guest %s were not kept\r\n",
 			(unsigned long long)gone, p->name);
 	}
@@ -165,7 +170,7 @@ static void show(struct mux *c, struct mux_port *p, size_t written)
 
 	while (more && pieces-- && is_shown(c, p)) {
 		spin_lock(&c->lock);
-		more = is_shown(c, p) && show_piece(c, p);
+		more = is_shown(c, p) && show_piece(c, p, c->view == MUX_ALL ? PIECE_ALL : PIECE);
 		spin_unlock(&c->lock);
 		if (unlikely(host_console_typed()))
 			mux_arrived(c);
@@ -190,23 +195,42 @@ static void port_write(void *ctx, const u8 *buf, size_t len)
 	}
 }
 
-/* The guest's last words may have no end of line. */
+/* The guest's last words may have no end of line; and those before them may not have been shown yet. */
 static void port_ended(void *ctx)
 {
 	struct mux_port *p = ctx;
 	struct mux *c = p->mux;
 
 	spin_lock(&c->lock);
+	while (is_shown(c, p) && show_piece(c, p, PIECE))
+		;
 	if (p->text.len)
 		put_line(c, p);
 	p->text = (struct mux_text){.len = 0};
+	p->line_at = p->shown;
 	spin_unlock(&c->lock);
+}
+
+/*
+ * How much of a guest can be shown in so much room; 0: nothing. Among all, each byte may become a line with a name around it, the
+ * first one ends a line that was begun, and that something was lost may have to be told.
+ */
+static size_t piece_for(const struct mux *c, size_t room)
+{
+	if (room < 2 * PIECE)
+		return 0;
+	if (c->view != MUX_ALL)
+		return PIECE;
+	return MIN((room - MUX_LINE - SAID_MAX) / AROUND_MAX, (size_t)PIECE);
 }
 
 /* A little at a time: a console may be slow, and no interrupt is taken meanwhile. */
 static bool pump_port(struct mux *c, struct mux_port *p, unsigned *pieces)
 {
-	while (*pieces && !host_console_typed() && host_console_room() >= ROOM && show_piece(c, p))
+	size_t max;
+
+	while (*pieces && !host_console_typed() && (max = piece_for(c, host_console_room())) &&
+	       show_piece(c, p, max))
 		(*pieces)--;
 	return __atomic_load_n(&p->written, __ATOMIC_ACQUIRE) != p->shown;
 }
@@ -272,10 +296,17 @@ static void leave_view(struct mux *c)
 		mux_new_line(c);
 }
 
+/* What was begun of a line and is not on the terminal yet is shown anew, with its end. */
 static void set_view(struct mux *c, u8 view)
 {
-	for (unsigned i = 0; i < MUX_PORTS; i++)
-		c->port[i].text = (struct mux_text){.len = 0};
+	for (unsigned i = 0; i < MUX_PORTS; i++) {
+		struct mux_port *p = &c->port[i];
+
+		if (c->view == MUX_ALL)
+			p->shown = MIN(p->shown, p->line_at);
+		p->line_at = p->shown;
+		p->text = (struct mux_text){.len = 0};
+	}
 	c->escaped = false;
 	__atomic_store_n(&c->behind, true, __ATOMIC_RELEASE);
 	__atomic_store_n(&c->view, view, __ATOMIC_RELEASE);
@@ -325,6 +356,8 @@ void mux_view_monitor(struct mux *c)
 	c->view_before = c->view;
 	leave_view(c);
 	c->typed_tail = c->typed_head;
+	c->prompt_len = 0;
+	__atomic_fetch_add(&c->openings, 1, __ATOMIC_ACQ_REL);
 	set_view(c, MUX_MON);
 }
 
@@ -503,6 +536,8 @@ void mux_monitor_ready(struct mux *c)
 {
 	spin_lock(&c->lock);
 	c->busy = false;
+	if (c->waiting_len) /* the command may have led back to a guest, which writes already */
+		mux_new_line(c);
 	mux_put(c, c->waiting, c->waiting_len);
 	if (c->waiting_lost)
 		mux_say(c, "havoc: and %u lines more: `log` has them\r\n", c->waiting_lost);

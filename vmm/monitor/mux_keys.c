@@ -117,7 +117,7 @@ static void tell(struct mux *c, const struct arrived *a)
  */
 static bool take_run(struct mux *c)
 {
-	struct arrived a = {NULL};
+	struct arrived a = {.vm = NULL};
 	bool any = false;
 	u8 byte;
 

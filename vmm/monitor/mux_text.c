@@ -70,6 +70,18 @@ static void put_high(struct mux_text *t, u8 byte)
 	append(t, byte);
 }
 
+/*
+ * What is no UTF-8 is cut wherever it is: there must be room for a C2 and what follows. What then comes of a character
+ * that was cut is no part of one any more, lest it become a control where the next line begins.
+ */
+static bool is_full(struct mux_text *t)
+{
+	if (t->len < MUX_LINE || (t->follow && t->len < sizeof(t->line) - 1))
+		return false;
+	t->follow = 0;
+	return true;
+}
+
 bool mux_text_put(struct mux_text *t, u8 byte)
 {
 	if (!is_text(t, byte))
@@ -83,5 +95,5 @@ bool mux_text_put(struct mux_text *t, u8 byte)
 	} else {
 		put_high(t, byte);
 	}
-	return t->len > MUX_LINE - 2; /* there must be room for a C2 and what follows */
+	return is_full(t);
 }

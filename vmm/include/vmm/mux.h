@@ -29,7 +29,7 @@
 
 /* A line of text that is being put together from what a guest writes: mux_text.c. */
 struct mux_text {
-	char line[MUX_LINE];
+	char line[MUX_LINE + 4]; /* a character of several bytes is not cut */
 	unsigned len;
 	u8 follow; /* bytes of a UTF-8 sequence that are still to come */
 	bool held; /* its first byte, C2, is held back */
@@ -47,6 +47,7 @@ struct mux_port {
 	struct spinlock lock; /* of the rings; counts are free-running */
 	u8 *kept;             /* NULL: no guest was ever here */
 	u64 written, shown;   /* bytes; `shown` is changed under the multiplexer's lock only, too */
+	u64 line_at;          /* where the line in `text` begins; likewise */
 	u8 *typed;
 	u32 typed_head, typed_tail;
 	u64 typed_lost;
@@ -65,6 +66,7 @@ struct mux {
 	unsigned focus;       /* number of the guest that is given what is typed; 0: none */
 	bool line_start;      /* the terminal's cursor is at the beginning of a line */
 	bool behind;          /* what is to be shown is waiting for mux_pump() */
+	u32 openings;         /* atomic: how often the monitor's view was chosen */
 	struct mux_port port[MUX_PORTS];
 	/* The monitor's. */
 	void (*wake)(void *ctx); /* something was typed for it, or it was opened; any context */

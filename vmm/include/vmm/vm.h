@@ -97,10 +97,11 @@ struct vm {
 	void (*destroyed)(struct vm *vm); /* VM_DESTROY is done: the memory of *vm is the callee's */
 	u8 on_reboot, on_crash;           /* enum conf_policy */
 	u64 started_at;                   /* ticks, the last time */
-	u64 restart_at;                   /* VM_BACKOFF */
-	unsigned quick_resets;            /* in a row, each soon after the start */
-	unsigned crashes;                 /* in a row likewise */
-	u64 watchdog;                     /* ticks of the first vcpu's run time; 0: off */
+	u32 starts; /* atomic: how often it was tried to start it, or to start it anew, and whether or not that went well */
+	u64 restart_at;        /* VM_BACKOFF */
+	unsigned quick_resets; /* in a row, each soon after the start */
+	unsigned crashes;      /* in a row likewise */
+	u64 watchdog;          /* ticks of the first vcpu's run time; 0: off */
 	u64 alive_run; /* what that was when it last halted or took an interrupt; kept only with a watchdog */
 	struct timer watchdog_timer;
 	const struct backend_ops *ops;
