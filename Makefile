@@ -66,7 +66,7 @@ include mk/host.mk
 include mk/iso.mk
 -include mk/test.mk
 
-.PHONY: all guest iso run try test check bench usb doctor setup clean help
+.PHONY: all guest iso run try test check bench usb doctor setup monitor-doc clean help
 
 all: $(BUILD)/havoc.elf $(BUILD)/havoc-bare.elf $(METAL)/vmm.a ## build the hypervisor, with and without a guest inside
 
@@ -106,6 +106,12 @@ setup: ## install what run, test and check need (apt)
 
 doctor: ## say what is installed, what is missing, and what the machine offers
 	@tools/doctor
+
+monitor-doc: ## write docs/monitor.md anew, from the monitor's help and a run of guest/demo.conf
+	@tools/setup test
+	@mkdir -p '$(BUILD)'
+	@tools/gen-monitor-doc >'$(BUILD)/monitor.md'
+	@mv '$(BUILD)/monitor.md' docs/monitor.md
 
 clean: ## remove build/ (the cache of built kernels stays: see `make doctor`)
 	rm -rf '$(BUILD)'
