@@ -318,6 +318,8 @@ static void key(struct monitor *m, u8 byte)
 {
 	switch (edit_key(&m->edit, byte)) {
 	case EDIT_LINE:
+		if (m->stale) /* it came in one piece */
+			prompt(m);
 		say(m, "\r\n");
 		run_line(m);
 		return;
