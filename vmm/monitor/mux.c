@@ -217,7 +217,7 @@ static void port_ended(void *ctx)
  */
 static size_t piece_for(const struct mux *c, size_t room)
 {
-	if (room < 2 * PIECE)
+	if (room < 2UL * PIECE)
 		return 0;
 	if (c->view != MUX_ALL)
 		return PIECE;
