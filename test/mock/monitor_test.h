@@ -24,7 +24,7 @@
 #define GUESTS     4 /* of the machine's configuration */
 #define GUESTS_MAX 8
 
-/* What a guest does whenever it runs; each of SPINS' exits takes 10 us. */
+/* What a guest does whenever it runs. */
 enum manner { SPINS, HALTS, POWERS_OFF, CRASHES, RESETS };
 
 static struct machine_guest {
@@ -45,6 +45,7 @@ static char guest_name[GUESTS_MAX][VM_NAME_MAX];
 static unsigned guests;
 static u8 image[0x2000];
 static unsigned quiet, played, kicks_seen;
+static u64 step_ticks = 10000; /* that each exit takes */
 static jmp_buf settled;
 static bool (*until)(void); /* NULL: nothing more happens */
 
@@ -104,7 +105,7 @@ static void machine_play(struct vcpu *v, struct vm_exit *e)
 	struct machine_guest *g = container_of(v->vm, struct machine_guest, vm);
 
 	look_whether_settled();
-	mock_host.ticks += 10000;
+	mock_host.ticks += step_ticks;
 	e->insn_len = 1;
 	e->kind = EXIT_CPUID;
 	if (mock_host.timer <= mock_host.ticks || mock_host.kicks != kicks_seen) {

@@ -248,7 +248,11 @@ static void while_it_is_held(unused void **state)
 	mock_host.idle = end_of_hold;
 	cpu_loop(&hv, 0); /* nothing holds it */
 	assert_int_equal(mock_host.idles, 0);
-	hv_hold(&hv);
+	assert_false(hv_hold(&hv)); /* too late */
+	assert_int_equal(hv.live, 0);
+	hv.live = 1;
+	assert_true(hv_hold(&hv));
+	hv_ended(&hv, false);
 	hv.service_at = 5000000;
 	cpu_loop(&hv, 0);
 	assert_int_equal(served, 1);
@@ -304,8 +308,7 @@ static void told_when_only_holds_are_left(unused void **state)
 {
 	begin(spins);
 	with_service();
-	hv.holds = 1;
-	hv_hold(&hv);
+	hv.holds = hv.live = 1;
 	create(0, 1);
 	vm_start(&guest[0]);
 	mock_host.idle = end_of_hold;
@@ -369,7 +372,7 @@ static void call_while_it_runs(unused void **state)
 	assert_int_equal(calls, 2);
 	/* It is stopped, and has a state. */
 	assert_int_equal(ask(0, 1), 0);
-	hv_hold(&hv);
+	hv.live = 1;
 	mock_host.idle = end_of_hold;
 	mock_host.idles = 4;
 	cpu_loop(&hv, 0);

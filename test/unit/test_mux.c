@@ -19,23 +19,27 @@
 
 #define GUESTS 3
 #define KEY    "\x01"
+/* Undoes what a guest has left on that had the terminal to itself. */
+#define SANE                                                                                           \
+	"\x18\x1b\\\x1b[!p\x1b[?1047l\x1b[?1000;1002;1003;1006;2004l\x1b[>4m\x1b(B\x0f\x1b[m\x1b[?25h" \
+	"\r\n"
 
-static struct hv hv;
+static struct hv the_hv;
 static struct mux c;
 static struct vm_console con[GUESTS];
 static struct vm vms[GUESTS];
 static unsigned served, woken, inputs;
 static const struct vm *input_of;
 
-void hv_serve(struct hv *which)
+void hv_serve(struct hv *hv)
 {
-	assert_ptr_equal(which, &hv);
+	assert_ptr_equal(hv, &the_hv);
 	served++;
 }
 
-void hv_input(struct hv *which, const struct vm *vm)
+void hv_input(struct hv *hv, const struct vm *vm)
 {
-	assert_ptr_equal(which, &hv);
+	assert_ptr_equal(hv, &the_hv);
 	inputs++;
 	input_of = vm;
 }
@@ -52,7 +56,7 @@ static void start(u8 key)
 
 	mock_host_reset();
 	mock_host.console_room = MiB(1);
-	mux_init(&c, &hv, key);
+	mux_init(&c, &the_hv, key);
 	c.wake = wake;
 	c.wake_ctx = &c;
 	for (unsigned i = 0; i < GUESTS; i++) {
@@ -260,7 +264,7 @@ static void half_a_line(unused void **state)
 	shown("havoc: all guests; what is typed goes to a\r\n[a] half a line\r\n");
 }
 
-/* The last words are shown whole even if the terminal had not yet come to them. */
+/* The last words are a line of their own even if the terminal had not yet come to them. */
 static void last_words(unused void **state)
 {
 	mux_begin(&c, 1, true);
@@ -269,9 +273,22 @@ static void last_words(unused void **state)
 	mux_close_monitor(&c);
 	mock_host_console_clear();
 	guest_ends(2);
-	shown("[b] its last\r\n[b] words\r\n");
+	guest_writes(2, "and ");
 	pump();
-	shown("");
+	shown("[b] its last\r\n[b] words\r\n");
+	guest_writes(2, "first\n");
+	shown("[b] and first\r\n");
+	/* And if it is not shown at all; but no line without anything in it. */
+	mux_open_monitor(&c);
+	guest_writes(2, "last");
+	guest_ends(2);
+	guest_writes(2, "first\n");
+	guest_ends(2);
+	guest_ends(1);
+	mux_close_monitor(&c);
+	mock_host_console_clear();
+	pump();
+	shown("[b] last\r\n[b] first\r\n");
 }
 
 /* ---- One guest -------------------------------------------------------------------------------------- */
@@ -284,7 +301,7 @@ static void one(unused void **state)
 	shown("\x1b[2Jall of it");
 	assert_true(mux_show_one(&c, 2));
 	assert_int_equal(served, 1);
-	shown("\r\nhavoc: guest 2, b\r\n");
+	shown(SANE "havoc: guest 2, b\r\n");
 	pump();
 	shown("not shown\n");
 	guest_writes(1, "nor is this\n");
@@ -294,7 +311,7 @@ static void one(unused void **state)
 	assert_false(mux_show_one(&c, MUX_PORTS + 1));
 	mux_show_all(&c);
 	pump();
-	shown("havoc: all guests; what is typed goes to b\r\n[a] nor is this\r\n");
+	shown(SANE "havoc: all guests; what is typed goes to b\r\n[a] nor is this\r\n");
 	mux_begin(&c, 0, false);
 	guest_writes(1, "nobody is shown\n");
 	shown("");
@@ -323,7 +340,7 @@ static void last_lines_again(unused void **state)
 	type(KEY "1");
 	pump();
 	assert_true(mock_host_console_has("a\r\nnew\nnew\n"));
-	assert_int_equal(mock_host.console_len, strlen("havoc: guest 1, a\r\n") + 400);
+	assert_int_equal(mock_host.console_len, strlen(SANE "havoc: guest 1, a\r\n") + 400);
 }
 
 static void oldest_are_lost(unused void **state)
@@ -440,12 +457,12 @@ static void escape_keys(unused void **state)
 	shown("havoc: there is no guest 9\r\n");
 	assert_int_equal(c.focus, 2);
 	type(KEY "0");
-	shown("havoc: all guests; what is typed goes to b\r\n");
+	shown(SANE "havoc: all guests; what is typed goes to b\r\n");
 	assert_int_equal(c.view, MUX_ALL);
 	type(KEY "n");
 	shown("havoc: guest 3, c\r\n");
 	type(KEY "n");
-	shown("havoc: guest 1, a\r\n");
+	shown(SANE "havoc: guest 1, a\r\n");
 	type(KEY "h");
 	shown("havoc: Ctrl-A and then: m the monitor, 1 to 9 that guest, n the next one,\r\n"
 	      "havoc: 0 all guests, h this help, Ctrl-A itself. Guests: 1 a* 2 b 3 c\r\n");
@@ -457,7 +474,7 @@ static void escape_keys(unused void **state)
 	assert_string_equal(guest_reads(1), "");
 	assert_int_equal(woken, 0);
 	type(KEY "m");
-	shown("");
+	shown(SANE);
 	assert_int_equal(woken, 1);
 	assert_int_equal(c.view, MUX_MON);
 	type("keys" KEY KEY);
@@ -469,7 +486,7 @@ static void escape_keys(unused void **state)
 
 static void no_guest(unused void **state)
 {
-	mux_init(&c, &hv, 2);
+	mux_init(&c, &the_hv, 2);
 	type("\x02n");
 	shown("havoc: there is no guest\r\n");
 	type("\x02"
@@ -529,7 +546,7 @@ static void typed_while_a_guest_writes(unused void **state)
 	guest_writes(1, "text\n");
 	assert_int_equal(inputs, 1);
 	assert_string_equal(guest_reads(1), "k");
-	shown("text\nhavoc: guest 2, b\r\n");
+	shown("text\n" SANE "havoc: guest 2, b\r\n");
 }
 
 /* ---- The monitor and the log ------------------------------------------------------------------------ */
@@ -556,7 +573,8 @@ static void log_between_lines(unused void **state)
 	guest_writes(2, "half");
 	say_log("havoc: log\r\n");
 	guest_writes(2, " and half\n");
-	shown("havoc: all guests; what is typed goes to a\r\nhavoc: log\r\n[b] half and half\r\n");
+	shown(SANE
+	      "havoc: all guests; what is typed goes to a\r\nhavoc: log\r\n[b] half and half\r\n");
 }
 
 static void log_and_prompt(unused void **state)
@@ -569,7 +587,7 @@ static void log_and_prompt(unused void **state)
 	assert_int_equal(woken, 1);
 	say_monitor("welcome\r\n");
 	mux_monitor_prompt(&c, "\rhavoc> x", 9);
-	shown("welcome\r\n\rhavoc> x");
+	shown(SANE "welcome\r\n\rhavoc> x");
 	say_log("havoc: log\r\n");
 	shown("\r\x1b[Khavoc: log\r\n\rhavoc> x");
 	guest_writes(1, "not now\n");

@@ -164,7 +164,7 @@ static void act(struct monitor *m, const struct action *a, struct report *r)
 	m->targets = 0;
 	m->action = a;
 	if (!strcmp(m->arg[0], "all")) {
-		for (number = 1; number <= m->guests && !r->failed; number++)
+		for (number = 1; number <= m->guests; number++)
 			if (fits(m, a, number))
 				target(m, r, number);
 		if (!m->targets && !r->failed)
@@ -179,8 +179,11 @@ static void act(struct monitor *m, const struct action *a, struct report *r)
 		}
 		target(m, r, number);
 	}
-	if (!m->targets)
+	if (!m->targets) {
+		if (!r->failed)
+			tell_rows(m, r);
 		return;
+	}
 	for (unsigned i = 0; i < m->targets; i++) {
 		struct vm *vm = monitor_vm(m, m->target[i]);
 

@@ -316,7 +316,12 @@ static void leave(struct monitor *m)
 
 static void key(struct monitor *m, u8 byte)
 {
-	switch (edit_key(&m->edit, byte)) {
+	enum edit_event event = edit_key(&m->edit, byte);
+
+	if (event != EDIT_MORE &&
+	    m->stale) /* many keys came at once: the line is to be seen before what it leads to */
+		prompt(m);
+	switch (event) {
 	case EDIT_LINE:
 		if (m->stale) /* it came in one piece */
 			prompt(m);

@@ -195,19 +195,25 @@ static void port_write(void *ctx, const u8 *buf, size_t len)
 	}
 }
 
-/* The guest's last words may have no end of line; and those before them may not have been shown yet. */
+/*
+ * The guest's last words may have no end of line. If they are still to be shown they are given one, lest the first of its next life
+ * come behind them.
+ */
 static void port_ended(void *ctx)
 {
 	struct mux_port *p = ctx;
 	struct mux *c = p->mux;
 
 	spin_lock(&c->lock);
-	while (is_shown(c, p) && show_piece(c, p, PIECE))
-		;
-	if (p->text.len)
-		put_line(c, p);
-	p->text = (struct mux_text){.len = 0};
-	p->line_at = p->shown;
+	if (!is_shown(c, p) || p->shown != p->written) {
+		if (p->written && p->kept[(p->written - 1) % MUX_KEPT] != '\n')
+			keep(p, (const u8 *)"\r\n", 2);
+	} else {
+		if (p->text.len)
+			put_line(c, p);
+		p->text = (struct mux_text){.len = 0};
+		p->line_at = p->shown;
+	}
 	spin_unlock(&c->lock);
 }
 
@@ -217,7 +223,7 @@ static void port_ended(void *ctx)
  */
 static size_t piece_for(const struct mux *c, size_t room)
 {
-	if (room < 2 * PIECE)
+	if (room < 2UL * PIECE)
 		return 0;
 	if (c->view != MUX_ALL)
 		return PIECE;
