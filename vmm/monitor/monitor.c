@@ -318,13 +318,11 @@ static void key(struct monitor *m, u8 byte)
 {
 	enum edit_event event = edit_key(&m->edit, byte);
 
-	if (event != EDIT_MORE &&
-	    m->stale) /* many keys came at once: the line is to be seen before what it leads to */
+	/* Many keys came at once: the line is to be seen before what it leads to. */
+	if (event != EDIT_MORE && m->stale)
 		prompt(m);
 	switch (event) {
 	case EDIT_LINE:
-		if (m->stale) /* it came in one piece */
-			prompt(m);
 		say(m, "\r\n");
 		run_line(m);
 		return;
