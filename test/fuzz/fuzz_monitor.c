@@ -91,12 +91,20 @@ static void open_monitor(void)
 	hv_ended(&hv, false);
 }
 
-static bool machine_goes_on(void)
+/* `top` ends by a key only. */
+static bool enough(void)
+{
+	return played > (monitor->poll ? 3000 : 100);
+}
+
+/* False: the machine has ended. */
+static bool machine_goes_on(bool limited)
 {
 	enum mock_end end;
 	bool on = false;
 
-	MOCK_CATCH(end, on = settle());
+	MOCK_CATCH(end, on = limited ? play_until(enough) : settle());
+	until = NULL;
 	return end == MOCK_RETURNED && on;
 }
 
@@ -110,16 +118,16 @@ static void check(void)
 	INVARIANT(!monitor->open || mux.view == MUX_MON || hv.serve);
 }
 
-static bool types(const char *text, size_t len)
+static bool types(const char *text, size_t len, bool limited)
 {
 	mock_host_type(text, len);
-	return machine_goes_on();
+	return machine_goes_on(limited);
 }
 
 /* Whatever was typed before is over. */
 static void fresh_line(void)
 {
-	if (!types("\x03\x03", 2))
+	if (!types("\x03\x03", 2, false))
 		hv.live = 0;
 	open_monitor();
 	INVARIANT(!monitor->poll && !monitor->edit.len);
@@ -134,7 +142,7 @@ static void any_keys(struct input *in)
 	while (at < n && input_left(in))
 		keys[at++] = (char)input_u8(in);
 	mock_host_console_clear();
-	(void)types(keys, at);
+	(void)types(keys, at, true);
 }
 
 static void a_line(struct input *in, bool json)
@@ -156,9 +164,7 @@ static void a_line(struct input *in, bool json)
 		len += (size_t)fmt_s(line + len, sizeof(line) - len, " -j");
 	line[len++] = '\r';
 	fresh_line();
-	if (!json && strstr(line, "top") == line) /* until a key ends it */
-		mock_host_type("top\rq", 5);
-	(void)types(line, len);
+	(void)types(line, len, !json);
 	if (!json)
 		return;
 	from = strstr(mock_host.console, "\r\n");
