@@ -954,9 +954,31 @@ static void what_guests_say(unused void **state)
 
 #define MONITOR_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+/* docs/monitor.md is made from a run (make monitor-doc): it must be of this table. */
+static void the_document(unused void **state)
+{
+	static char text[65536];
+	FILE *f = fopen("docs/monitor.md", "r");
+	const struct command_doc *d;
+
+	assert_non_null(f);
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	fclose(f);
+	for (unsigned i = 0; (d = monitor_doc(i)); i++) {
+		char want[600];
+
+		snprintf(want, sizeof(want), "### `%s%s%s`\n\n%c%s.%s%s\n\n```\nhavoc> %s\n",
+			 d->name, *d->args ? " " : "", d->args, d->help[0] - 'a' + 'A', d->help + 1,
+			 *d->more ? " " : "", d->more, d->example);
+		if (!strstr(text, want))
+			fail_msg("docs/monitor.md lacks: %s", want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_document),
 		cmocka_unit_test(the_checker),
 		MONITOR_TEST(lines),
 		MONITOR_TEST(help),

@@ -88,9 +88,9 @@ static void log_item(void *arg, const char *line, unused size_t len)
 }
 
 static const char *const ends[] = {
-	[LOG_END_NONE] = "a reset that was not Havoc's",
+	[LOG_END_NONE] = "by a reset that was not Havoc's",
 	[LOG_END_ORDERLY] = "in good order",
-	[LOG_END_PANIC] = "a panic",
+	[LOG_END_PANIC] = "by a panic",
 };
 
 static void log_of_last_boot(struct report *r)
@@ -102,7 +102,7 @@ static void log_of_last_boot(struct report *r)
 		report_error(r, "nothing is known of the last boot: its log was not in memory");
 		return;
 	}
-	report_text(r, "end", "it ended by", "%s", ends[end]);
+	report_text(r, "end", "it ended", "%s", ends[end]);
 	if (*reason)
 		report_text(r, "reason", "reason", "%s", reason);
 	report_list(r, "log");

@@ -300,14 +300,16 @@ static bool show_bytes(struct monitor *m, struct report *r)
 	for (unsigned at = 0; at < view->got; at += 16) {
 		unsigned n = MIN(view->got - at, 16U);
 		char hex[52] = "", text[17] = "";
+		size_t len = 0;
 
 		for (unsigned i = 0; i < n; i++) {
 			u8 b = view->bytes[at + i];
 
-			fmt_s(hex + 3 * i, sizeof(hex) - 3 * i, "%02x%s", b, i + 1 < n ? " " : "");
+			len += (size_t)fmt_s(hex + len, sizeof(hex) - len, "%02x%s", b,
+					     i + 1 < n ? " " : "");
 			text[i] = b >= ' ' && b < 0x7f ? (char)b : '.';
 		}
-		report_cell(r, "%016llx", (unsigned long long)(view->addr + at));
+		report_cell(r, "%016llx", (unsigned long long)view->addr + at);
 		report_cell(r, "%s", hex);
 		report_cell(r, "%s", text);
 	}
