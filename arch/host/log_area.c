@@ -5,7 +5,8 @@
  * The place must be the same at each boot, and be nobody's on the way from the reset to here. A machine's RAM fills from
  * both ends: the image and the modules from the bottom; from the top of what is below 4 GiB the firmware, and GRUB's
  * heap, which takes the end of a free block first (GRUB, grub-core/kern/mm.c). So it is at three quarters of a power of
- * two, and so far below the end of its piece of RAM that this may move a little from boot to boot.
+ * two, with half as much free RAM below and above, that the modules may grow and the end may move from boot to boot; and at the
+ * lowest such place, because a guest's memory is one piece, and this lies in its way.
  */
 #include "arch/host/host.h"
 
@@ -28,9 +29,9 @@ static bool within(const struct extent *e, unsigned count, hpa_t base, u64 size)
 }
 
 /* RAM, without the image and the modules. */
-static bool is_free(hpa_t base)
+static bool is_free(hpa_t base, u64 size)
 {
-	return within(host.pages.free, host.pages.count, base, LOG_KEEP_AREA);
+	return within(host.pages.free, host.pages.count, base, size);
 }
 
 /*
@@ -78,11 +79,11 @@ void log_area_init(void)
 	bool found = false;
 
 	/* Where the last one is, even if there is a better place by now. */
-	for (hpa_t at = PLACE_MAX; at >= PLACE_MIN && !found; at /= 2) {
-		if (!is_free(at))
+	for (hpa_t at = PLACE_MIN; at <= PLACE_MAX && !found; at *= 2) {
+		if (!is_free(at, LOG_KEEP_AREA))
 			continue;
 		found = log_keep_find(host_va(at), &last);
-		if (found || (!place && within(host.ram, host.ram_count, at, at / 8)))
+		if (found || (!place && is_free(at / 2, at)))
 			place = at;
 	}
 	if (!place)
