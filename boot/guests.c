@@ -284,7 +284,7 @@ static void conf_guests_create(struct boot *b)
 	}
 	b->guests = c->vms;
 	if (!made && b->config.on_idle != END_MONITOR)
-		refuse("no guest can be started: havoc.conf has no section [vm NAME] without a mistake");
+		refuse("no guest can be started: the lines above say why; havoc.conf needs a section [vm NAME] without a mistake");
 	conf_view(b, made);
 }
 
@@ -303,6 +303,7 @@ static int define(struct boot *b, struct conf *c, const char *text, struct repor
 					     .memory = host_mem_free_bytes(),
 					     .has_image = conf_has_image,
 					     .ctx = b};
+	unsigned slot = 0;
 
 	conf_parse(c, text, strlen(text), &report);
 	if (!c->mistakes)
@@ -319,11 +320,14 @@ static int define(struct boot *b, struct conf *c, const char *text, struct repor
 			c->vm[0].name);
 	if (c->mistakes || r->failed)
 		return -HV_EINVAL;
-	b->conf->vm[b->guests] = c->vm[0];
-	b->guest[b->guests] = (struct monitor_guest){.name = b->conf->vm[b->guests].name};
-	b->guests++;
+	/* One of that name that is not made is so no longer what it was. */
+	while (slot < b->guests && strcmp(b->guest[slot].name, c->vm[0].name))
+		slot++;
+	b->conf->vm[slot] = c->vm[0];
+	b->guest[slot] = (struct monitor_guest){.name = b->conf->vm[slot].name};
+	b->guests = MAX(b->guests, slot + 1);
 	monitor_set_guests(b->monitor, b->guests);
-	return (int)b->guests;
+	return (int)slot + 1;
 }
 
 /* The monitor's own words for guests. */

@@ -49,6 +49,8 @@ void backend_leave(void);
 #define refuse(...)                                                                                \
 	do {                                                                                       \
 		log_err(__VA_ARGS__);                                                              \
+		if (host.on_error == END_HALT)                                                     \
+			log_info("the machine halts here: option on-error=");                      \
 		backend_leave();                                                                   \
 		host_end(host.on_error);                                                           \
 	} while (0)

@@ -95,6 +95,9 @@ void monitor_start(struct boot *b)
 	b->monitor = monitor_init(host_va(pa), &b->hv, &b->mux, b->guest, b->guests, &ops, b);
 	log_to(mux_log, &b->mux);
 	host_console_listen(mux_arrived, &b->mux);
+	if (b->config.escape)
+		log_info("Ctrl-%c, then m, opens the monitor; then h tells the other keys",
+			 b->config.escape + '@');
 	if (b->config.on_idle == END_MONITOR)
 		monitor_stay(b->monitor);
 }

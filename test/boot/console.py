@@ -267,7 +267,7 @@ def commands_in(driver, states):
     if "guest new is made" not in text:
         fail(driver, "create said: " + text)
     must(driver, "start new", r"^guest new runs$")
-    must(driver, "create new image=tiny", r"^there is a guest new already: choose another name for a new one$")
+    must(driver, "create new image=tiny", r"^there is a guest new already: destroy it first, or choose another name$")
     must(driver, "create bad image=none", r"the image none of guest bad is missing")
     must(driver, "create worse image=tiny cpus=0", r"cpus")
     driver.console.send("\x04")

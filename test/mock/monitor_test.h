@@ -200,6 +200,9 @@ static int machine_define(unused void *ctx, const char *name, const char *text, 
 		report_error(r, "guest %s: there is no such image", name);
 		return -HV_EINVAL;
 	}
+	for (unsigned i = 0; i < guests; i++)
+		if (!strcmp(guest[i].name, name))
+			return (int)i + 1;
 	if (guests == GUESTS_MAX) {
 		report_error(r, "there are %u guests already", guests);
 		return -HV_ENOSPC;

@@ -26,6 +26,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <ctype.h>
+
 #include "../mock/json.h"
 #include "../mock/monitor_test.h"
 
@@ -471,8 +473,11 @@ static void a_new_guest(unused void **state)
 	says("create five image=other", "guest five: there is no such image\r\n");
 	json_has("create five image=other", "{\"error\":\"guest five: there is no such image\"}");
 	assert_int_equal(guests, GUESTS);
+	says("start one", "guest one runs\r\n");
 	says("create one image=tiny",
-	     "there is a guest one already: choose another name for a new one\r\n");
+	     "there is a guest one already: destroy it first, or choose another name\r\n");
+	says("destroy one", "guest one is destroyed\r\n");
+	says("create one image=tiny", "guest one is made: `start one` starts it\r\n");
 	says("create five image=tiny memory=32M", "guest five is made: `start five` starts it\r\n");
 	says("start five", "guest five runs\r\n");
 	json_has("create six image=tiny",
@@ -524,8 +529,8 @@ static void registers(unused void **state)
 	json_has("regs 2", "{\"name\":\"cs\",\"selector\":\"0010\",");
 	has("regs two.1", "rip    0000000000000000"); /* waits for a start-up IPI */
 	says("regs two.2", "guest two has 2 CPUs: the last is two.1\r\n");
-	says("regs two.", "guest two has 2 CPUs: the last is two.1\r\n");
-	says("regs two.x", "guest two has 2 CPUs: the last is two.1\r\n");
+	says("regs two.", "\"two.\" names no CPU: two.0 is the first of guest two\r\n");
+	says("regs two.x", "\"two.x\" names no CPU: two.0 is the first of guest two\r\n");
 	says("regs nosuch.1", "there is no guest \"nosuch\": there are one, two, three, four\r\n");
 	says("regs .1", "there is no guest \"\": there are one, two, three, four\r\n");
 	/* A name may hold a dot. */
@@ -968,8 +973,8 @@ static void the_document(unused void **state)
 		char want[600];
 
 		snprintf(want, sizeof(want), "### `%s%s%s`\n\n%c%s.%s%s\n\n```\nhavoc> %s\n",
-			 d->name, *d->args ? " " : "", d->args, d->help[0] - 'a' + 'A', d->help + 1,
-			 *d->more ? " " : "", d->more, d->example);
+			 d->name, *d->args ? " " : "", d->args, toupper((unsigned char)d->help[0]),
+			 d->help + 1, *d->more ? " " : "", d->more, d->example);
 		if (!strstr(text, want))
 			fail_msg("docs/monitor.md lacks: %s", want);
 	}

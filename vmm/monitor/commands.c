@@ -202,7 +202,7 @@ const struct command commands[] = {
 	 .run = command_resume},
 	{{"create", "VM [KEY=VALUE...]",
 	  "makes a guest of havoc.conf, or a new one from the loaded modules",
-	  "The keys are those of havoc.conf (docs/config.md), image=NAME among them; it is not started.",
+	  "The keys are those of havoc.conf (docs/config.md), image=NAME among them; it is not started. With keys, one that is stopped is made anew by them.",
 	  "create two image=tiny memory=32M"},
 	 1,
 	 MONITOR_ARGS,

@@ -250,12 +250,13 @@ void command_create(struct monitor *m, struct report *r)
 	unsigned number = known(m, m->arg[0]);
 	struct load_error why = {{0}};
 
-	if (number && m->args > 1) {
-		report_error(r, "there is a guest %s already: choose another name for a new one",
-			     m->arg[0]);
+	if (number && m->args > 1 && monitor_vm(m, number)) {
+		report_error(
+			r, "there is a guest %s already: destroy it first, or choose another name",
+			m->arg[0]);
 		return;
 	}
-	if (!number && m->args > 1) {
+	if (m->args > 1) {
 		char text[EDIT_MAX + MONITOR_ARGS];
 		int ret;
 

@@ -114,7 +114,10 @@ static bool stats_done(struct monitor *m, struct report *r)
 		report_cell(r, "%s", exit_kind_name(kind));
 		report_cell_number(r, sum.all[kind]);
 		report_cell_number(r, n);
-		report_cell_number(r, n ? sum.t.ticks[kind] / n : 0);
+		if (n || r->json)
+			report_cell_number(r, n ? sum.t.ticks[kind] / n : 0);
+		else
+			report_cell(r, "-");
 		report_cell_percent(r, sum.t.ticks[kind], passed);
 	}
 	report_table_end(r);

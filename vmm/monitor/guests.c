@@ -116,6 +116,11 @@ struct vm *monitor_vcpu_by(struct monitor *m, const char *text, unsigned *vcpu)
 			     m->guest[number - 1].name, monitor_state(m, number));
 		return NULL;
 	}
+	if (*vcpu >= VM_CPUS_MAX) {
+		report_error(&m->report, "\"%s\" names no CPU: %s.0 is the first of guest %s", text,
+			     vm->name, vm->name);
+		return NULL;
+	}
 	if (*vcpu >= vm->cpus) {
 		report_error(&m->report, "guest %s has %u CPU%s: the last is %s.%u", vm->name,
 			     vm->cpus, vm->cpus == 1 ? "" : "s", vm->name, vm->cpus - 1);

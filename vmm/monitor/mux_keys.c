@@ -74,6 +74,8 @@ static void command(struct mux *c, struct arrived *a, u8 byte)
 	} else if (byte >= '1' && byte <= '9') {
 		if (!mux_view_one(c, byte - '0'))
 			mux_say(c, "havoc: there is no guest %c\r\n", byte);
+	} else if (byte == '0' && mux_next(c) == c->focus && c->view == MUX_ONE) {
+		mux_say(c, "havoc: there is one guest only\r\n");
 	} else if (byte == '0') {
 		mux_view_all(c);
 	} else if (byte == 'n') {
