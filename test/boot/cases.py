@@ -62,6 +62,8 @@ def terminal(name, machine, cols, rows, **more):
                  Type("vi /etc/profile\n"), Shows(r"(?s)\APS1='havoc:.*\n~ .*^- /etc/profile 1/\d+ "),
                  Type("jO#Hello\033"), Shows(r"(?s)\APS1='havoc:[^\n]*\n#Hello .*2/\d+ "),
                  Type(":q!\n"), Shows(r"(?s)^colour .*^havoc:/root# "),
+                 Type("\x01m"), Shows(r"^havoc> "), Type("list\n"), Shows(r"(?s)GUEST +STATE.* guest +running .*^havoc> "),
+                 Type("\x04echo back$((1+1))\n"), Shows(r"^back2 "),
                  Type("poweroff -f\n")), ends="poweroff", image="shell", **more)
 
 

@@ -13,6 +13,8 @@
 #include <vmm/hv.h>
 #include <vmm/log.h>
 #include <vmm/string.h>
+#include <vmm/monitor.h>
+#include <vmm/mux.h>
 #include <vmm/vm.h>
 
 #define SLOTS       12
@@ -229,8 +231,10 @@ static void destroy_all(void)
 static void verdict(struct hv *hv)
 {
 	u64 end = host_ticks() + END_SECONDS * host_tick_hz(), now;
-	/* havoc.conf itself stays. */
-	u64 wanted = stress.free_before - ALIGN_UP(sizeof(struct conf), PAGE_SIZE);
+	/* havoc.conf itself stays, the monitor, and what the guests of havoc.conf have written last. */
+	u64 stays = ALIGN_UP(sizeof(struct conf), PAGE_SIZE) + ALIGN_UP(monitor_size(), PAGE_SIZE) +
+		    stress.models * (u64)(MUX_KEPT + MUX_TYPED);
+	u64 wanted = stress.free_before - stays;
 
 	while (__atomic_load_n(&stress.left, __ATOMIC_ACQUIRE) && host_ticks() < end)
 		pause_cpu();
