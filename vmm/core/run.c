@@ -197,7 +197,7 @@ enum next run_host_interrupt(struct vcpu *v, struct vm_exit *e)
 	return NEXT_RESUME;
 }
 
-static void enter(struct vcpu *v, struct vm_exit *e)
+static inline void enter(struct vcpu *v, struct vm_exit *e)
 {
 	u64 deadline = v->deadline;
 
@@ -210,7 +210,7 @@ static void enter(struct vcpu *v, struct vm_exit *e)
  * One entry with its exit, timed. It asks for the next one to be timed by a request: so it costs nothing on the usual path.
  * What else is asked for meanwhile comes first.
  */
-static void run_timed(struct vcpu *v)
+static void __attribute__((noinline, cold)) run_timed(struct vcpu *v)
 {
 	struct vcpu_times *t = &v->times;
 	struct vm_exit e;
@@ -224,7 +224,7 @@ static void run_timed(struct vcpu *v)
 	entered = host_ticks();
 	enter(v, &e);
 	left = host_ticks();
-	exit_dispatch(v, &e);
+	exit_handle(v, &e); /* not inlined here, lest it is not in vcpu_run() either */
 	t->exits[e.kind]++;
 	t->ticks[e.kind] += host_ticks() - left;
 	t->guest += left - entered;
