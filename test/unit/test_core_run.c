@@ -279,6 +279,35 @@ static void timer_does_not_go_on_from_before_a_halt(unused void **state)
 	assert_int_equal(started_at[1], TIMER_UNKNOWN);
 }
 
+/* A deadline has passed, and the host's timer was not heard: the window tells of the time, too. */
+static void window_late(unsigned n, struct vm_exit *e)
+{
+	switch (n) {
+	case 0:
+		vlapic_mmio_write(&v->lapic, 0xf0, 0x1ff);
+		vlapic_mmio_write(&v->lapic, 0x320, 0x40000 | 0x55);
+		assert_true(
+			vlapic_msr_write(&v->lapic, MSR_TSC_DEADLINE, vcpu_guest_tsc(v) + 100000));
+		vcpu_reg_set(v, VREG_RFLAGS, 2 | RFLAGS_IF);
+		e->kind = EXIT_CPUID;
+		break;
+	case 1:
+		assert_int_equal(backend()->injected_count, 0);
+		mock_host_advance(200000);
+		e->kind = EXIT_INTR_WINDOW;
+		break;
+	default:
+		assert_int_equal(backend()->injected[0].vector, 0x55);
+		power_off(e);
+	}
+}
+
+static void a_window_tells_of_the_time(unused void **state)
+{
+	run(window_late);
+	assert_int_equal(step, 3);
+}
+
 /* ---- An NMI, with interrupts off ------------------------------------------------------------- */
 
 static void halts_deaf(unsigned n, struct vm_exit *e)
@@ -491,6 +520,7 @@ int main(void)
 		CORE_TEST(halts_and_wakes),
 		CORE_TEST(halt_for_ever_ends_the_vm),
 		CORE_TEST(timer_does_not_go_on_from_before_a_halt),
+		CORE_TEST(a_window_tells_of_the_time),
 		CORE_TEST(halted_waits_for_lint0s_nmi),
 		CORE_TEST(halted_waits_for_an_ioapics_nmi),
 		SMP_TEST(halted_and_kicked),

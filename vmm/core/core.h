@@ -105,16 +105,16 @@ void emulate_watch_port(struct vcpu *v, u16 port, unsigned size);
 
 /* Handlers, one file per subject; all of this form. */
 typedef enum next exit_handler(struct vcpu *v, struct vm_exit *e);
-exit_handler run_host_interrupt; /* run.c */
-exit_handler exit_cpuid;         /* cpuid.c */
-exit_handler exit_io;            /* io.c */
-exit_handler exit_npf;           /* io.c */
-exit_handler exit_rdmsr;         /* msr.c */
-exit_handler exit_wrmsr;         /* msr.c */
-exit_handler exit_cr;            /* cr.c */
-exit_handler exit_xsetbv;        /* cr.c */
-exit_handler exit_hypercall;     /* hypercall.c */
-exit_handler exit_task_switch;   /* task_switch.c */
+exit_handler run_host_interrupt, run_intr_window; /* run.c */
+exit_handler exit_cpuid;                          /* cpuid.c */
+exit_handler exit_io;                             /* io.c */
+exit_handler exit_npf;                            /* io.c */
+exit_handler exit_rdmsr;                          /* msr.c */
+exit_handler exit_wrmsr;                          /* msr.c */
+exit_handler exit_cr;                             /* cr.c */
+exit_handler exit_xsetbv;                         /* cr.c */
+exit_handler exit_hypercall;                      /* hypercall.c */
+exit_handler exit_task_switch;                    /* task_switch.c */
 
 /* exit.c: the table, a row per kind. */
 struct exit_row {

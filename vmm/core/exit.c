@@ -13,7 +13,7 @@ static enum next exit_none(unused struct vcpu *v, unused struct vm_exit *e)
 	return NEXT_RESUME;
 }
 
-static enum next exit_window(struct vcpu *v, unused struct vm_exit *e)
+static enum next exit_nmi_window(struct vcpu *v, unused struct vm_exit *e)
 {
 	vcpu_request(v, REQ_EVENT);
 	return NEXT_RESUME;
@@ -101,8 +101,8 @@ const struct exit_row exit_rows[EXIT_KINDS] = {
 	[EXIT_EXT_INTR] = {"interrupt", run_host_interrupt, false},
 	[EXIT_NMI] = {"nmi", exit_none, false},
 	[EXIT_TIMER] = {"timer", run_host_interrupt, false},
-	[EXIT_INTR_WINDOW] = {"intr-window", exit_window, false},
-	[EXIT_NMI_WINDOW] = {"nmi-window", exit_window, false},
+	[EXIT_INTR_WINDOW] = {"intr-window", run_intr_window, false},
+	[EXIT_NMI_WINDOW] = {"nmi-window", exit_nmi_window, false},
 	[EXIT_CPUID] = {"cpuid", exit_cpuid, true},
 	[EXIT_IO] = {"io", exit_io, true},
 	[EXIT_RDMSR] = {"rdmsr", exit_rdmsr, true},
