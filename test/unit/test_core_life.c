@@ -513,17 +513,27 @@ static void resets_for_ever(struct vcpu *vcpu, unsigned n, struct vm_exit *e)
 	}
 }
 
+static void count_end(void *ctx)
+{
+	(*(unsigned *)ctx)++;
+}
+
 static void reboots(unused void **state)
 {
+	unsigned ends = 0;
+
 	begin(resets_for_ever);
 	for (unsigned i = 0; i < 3; i++)
 		create(i);
 	guest[2].on_reboot = CONF_STOP;
+	guest[1].console.ended = count_end;
+	guest[1].console.dev.ctx = &ends;
 	for (unsigned i = 0; i < 3; i++)
 		vm_start(&guest[i]);
 	cpu_loop(&hv, 0);
 	/* 17 at once, then after 20, 40, 80, 160, 320, 640, 640... ms. */
 	assert_in_range(guest[1].resets, 22, 26);
+	assert_in_range(ends, guest[1].resets + 1, guest[1].resets + 2); /* each of its lives */
 	assert_int_equal(guest[2].resets, 0);
 	assert_int_equal(guest[2].state, VM_STOPPED);
 	for (unsigned i = 0; i < 3; i++)

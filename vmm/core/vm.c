@@ -377,7 +377,7 @@ int vm_boot(struct vm *vm, struct load_error *why)
 
 static void ask(struct vm *vm, u32 action);
 
-/* The last line that it has begun is shown, too. */
+/* The last line that it has begun is shown, too, and what its next life writes begins a line of its own. */
 static void console_ended(struct vm *vm)
 {
 	if (vm->console.ended)
@@ -553,6 +553,7 @@ static void act(struct vm *vm, u32 actions)
 		}
 		end(vm, VM_STOPPED);
 	} else if (actions & VM_RESET && runs(vm)) {
+		console_ended(vm);
 		if (actions & VM_FORCE)
 			restart(vm);
 		else
