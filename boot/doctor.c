@@ -277,7 +277,10 @@ static void tell_machine(const struct doctor_facts *f, struct report *r)
 		    !f->tsc_hz   ? "nothing" :
 		    f->tsc_by_pm ? "the ACPI PM timer" :
 				   "the PIT");
-	report_number(r, "tsc_stated_hz", "TSC, as stated", stated_hz(f), "Hz");
+	if (stated_hz(f) || r->json)
+		report_number(r, "tsc_stated_hz", "TSC, as stated", stated_hz(f), "Hz");
+	else
+		report_text(r, "tsc_stated_hz", "TSC, as stated", "%s", "the CPU does not say");
 	report_section_end(r);
 }
 

@@ -166,7 +166,8 @@ static void lone_guest_create(struct boot *b)
 	struct load_error why = {{0}};
 
 	b->guests = 1;
-	b->guest[0].name = "guest";
+	b->guest[0] = (struct monitor_guest){
+		.name = "guest", .cpus = b->config.cpus, .mem = b->config.mem};
 	if (lone_guest_make(b, &why))
 		refuse("%s", why.text);
 	mux_begin(&b->mux, 1, false);
@@ -259,6 +260,13 @@ static void conf_view(struct boot *b, unsigned made)
 	mux_begin(&b->mux, chosen, made != 1);
 }
 
+/* Before it is made. */
+static struct monitor_guest conf_guest(const struct conf_vm *v)
+{
+	return (struct monitor_guest){
+		.name = v->name, .cpus = v->cpus, .mem = v->memory, .broken = v->broken};
+}
+
 /* Every guest that can be made; the mistakes of one are not the others'. */
 static void conf_guests_create(struct boot *b)
 {
@@ -272,8 +280,7 @@ static void conf_guests_create(struct boot *b)
 	for (unsigned i = 0; i < c->vms; i++) {
 		struct conf_vm *v = &c->vm[i];
 
-		b->guest[i].name = v->name;
-		b->guest[i].broken = v->broken;
+		b->guest[i] = conf_guest(v);
 		if (v->broken)
 			log_warn("guest %s is not started: its part of havoc.conf has a mistake",
 				 v->name);
@@ -324,7 +331,7 @@ static int define(struct boot *b, struct conf *c, const char *text, struct repor
 	while (slot < b->guests && strcmp(b->guest[slot].name, c->vm[0].name))
 		slot++;
 	b->conf->vm[slot] = c->vm[0];
-	b->guest[slot] = (struct monitor_guest){.name = b->conf->vm[slot].name};
+	b->guest[slot] = conf_guest(&b->conf->vm[slot]);
 	b->guests = MAX(b->guests, slot + 1);
 	monitor_set_guests(b->monitor, b->guests);
 	return (int)slot + 1;

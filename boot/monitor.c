@@ -8,8 +8,6 @@
 #include <vmm/host.h>
 #include <vmm/string.h>
 
-#define LINE_MAX 120 /* of havoc.conf, as it is shown */
-
 static void tell_text(struct report *r, const char *text, size_t size)
 {
 	size_t at = 0;
@@ -19,7 +17,7 @@ static void tell_text(struct report *r, const char *text, size_t size)
 
 		while (at + n < size && text[at + n] && text[at + n] != '\n')
 			n++;
-		report_item(r, "%.*s", (int)MIN(n, (size_t)LINE_MAX), text + at);
+		report_item(r, "%.*s", (int)MIN(n, (size_t)REPORT_VALUE_MAX), text + at);
 		at += n + 1;
 	}
 }

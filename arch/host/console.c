@@ -90,6 +90,9 @@ static void console_reply(void *arg, const char *text, size_t len)
 
 	if ((c->uart.present && !c->at_kbd) || !c->listener)
 		return;
+	/* A guest that asks without end leaves the user room to type. */
+	if (c->rx_head - c->rx_tail > CONSOLE_RX_RING / 2)
+		return;
 	while (len--)
 		console_take(c, (u8)*text++);
 	lapic_ipi(host.boot_cpu.apic_id, IRQ_VECTOR_CONSOLE);

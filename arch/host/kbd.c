@@ -7,6 +7,7 @@
 #include "arch/host/kbd.h"
 
 #include <arch/insn.h>
+#include <vmm/log.h>
 
 #define KBD_DATA    0x60
 #define KBD_STATUS  0x64 /* read */
@@ -67,21 +68,32 @@ static bool mode_read(u8 *mode)
 	return true;
 }
 
-void kbd_init(struct kbd *k)
+static bool controller_init(void)
 {
 	u8 mode;
 
-	if (inb(KBD_STATUS) == 0xff || !kbd_write(KBD_COMMAND, CMD_KEYBOARD_OFF) ||
-	    !kbd_write(KBD_COMMAND, CMD_MOUSE_OFF) || !mode_read(&mode))
-		return;
+	if (!kbd_write(KBD_COMMAND, CMD_KEYBOARD_OFF) || !kbd_write(KBD_COMMAND, CMD_MOUSE_OFF) ||
+	    !mode_read(&mode))
+		return false;
 	mode &= (u8) ~(MODE_MOUSE_IRQ | MODE_KEYBOARD_OFF);
 	mode |= MODE_KEYBOARD_IRQ | MODE_MOUSE_OFF | MODE_TRANSLATE;
-	if (!kbd_write(KBD_COMMAND, CMD_MODE_WRITE) || !kbd_write(KBD_DATA, mode) ||
-	    !kbd_write(KBD_COMMAND, CMD_KEYBOARD_ON))
+	return kbd_write(KBD_COMMAND, CMD_MODE_WRITE) && kbd_write(KBD_DATA, mode);
+}
+
+void kbd_init(struct kbd *k)
+{
+	bool ready;
+
+	if (inb(KBD_STATUS) == 0xff)
 		return;
-	k->present = true;
+	ready = controller_init();
+	/* On again even if it has stopped half-way: it may work by what the firmware has set. */
+	k->present = kbd_write(KBD_COMMAND, CMD_KEYBOARD_ON);
+	if (!ready || !k->present)
+		log_warn("the keyboard controller does not answer as one does: keys may be dead");
 	/* Its answer, 0xfa, comes in its own time, and is no key. */
-	(void)kbd_write(KBD_DATA, KEYBOARD_SCAN);
+	if (k->present)
+		(void)kbd_write(KBD_DATA, KEYBOARD_SCAN);
 }
 
 void kbd_service(struct kbd *k, void (*take)(void *ctx, u8 byte), void *ctx)

@@ -291,6 +291,8 @@ static void machine_start(void)
 	memset(guest, 0, sizeof(guest));
 	for (unsigned i = 0; i < GUESTS_MAX; i++) {
 		guest[i].name = i < GUESTS ? names[i] : NULL;
+		guest[i].cpus = 1;
+		guest[i].mem = MiB(32);
 		machine[i].manner = SPINS;
 		machine[i].made = machine[i].cannot_be_made = false;
 		machine[i].cpus = 1;

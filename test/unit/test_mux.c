@@ -261,7 +261,7 @@ static void half_a_line(unused void **state)
 	shown("");
 	mux_close_monitor(&c);
 	pump();
-	shown("havoc: all guests; what is typed goes to a\r\n[a] half a line\r\n");
+	shown("havoc: all guests; what is typed goes to a (Ctrl-A and a digit: that guest alone)\r\n[a] half a line\r\n");
 }
 
 /* The last words are a line of their own even if the terminal had not yet come to them. */
@@ -311,7 +311,8 @@ static void one(unused void **state)
 	assert_false(mux_show_one(&c, MUX_PORTS + 1));
 	mux_show_all(&c);
 	pump();
-	shown(SANE "havoc: all guests; what is typed goes to b\r\n[a] nor is this\r\n");
+	shown(SANE
+	      "havoc: all guests; what is typed goes to b (Ctrl-A and a digit: that guest alone)\r\n[a] nor is this\r\n");
 	mux_begin(&c, 0, false);
 	guest_writes(1, "nobody is shown\n");
 	shown("");
@@ -457,7 +458,8 @@ static void escape_keys(unused void **state)
 	shown("havoc: there is no guest 9\r\n");
 	assert_int_equal(c.focus, 2);
 	type(KEY "0");
-	shown(SANE "havoc: all guests; what is typed goes to b\r\n");
+	shown(SANE
+	      "havoc: all guests; what is typed goes to b (Ctrl-A and a digit: that guest alone)\r\n");
 	assert_int_equal(c.view, MUX_ALL);
 	type(KEY "n");
 	shown("havoc: guest 3, c\r\n");
@@ -574,7 +576,7 @@ static void log_between_lines(unused void **state)
 	say_log("havoc: log\r\n");
 	guest_writes(2, " and half\n");
 	shown(SANE
-	      "havoc: all guests; what is typed goes to a\r\nhavoc: log\r\n[b] half and half\r\n");
+	      "havoc: all guests; what is typed goes to a (Ctrl-A and a digit: that guest alone)\r\nhavoc: log\r\n[b] half and half\r\n");
 }
 
 static void log_and_prompt(unused void **state)
@@ -675,6 +677,69 @@ static void closed_leads_back(unused void **state)
 	assert_int_equal(c.view, MUX_ALL);
 }
 
+/* What guest 1 wrote, when it is shown a second time. */
+static void again(const char *text, const char *wanted)
+{
+	char all[512];
+
+	start(1);
+	mux_begin(&c, 1, false);
+	guest_writes(1, text);
+	shown(text);
+	type(KEY "1");
+	pump();
+	snprintf(all, sizeof(all), SANE "havoc: guest 1, a\r\n%s", wanted);
+	shown(all);
+}
+
+/* A terminal answers what it is asked, and the answer is typed: once, not at each look. */
+static void asked_once(unused void **state)
+{
+	again("\x1b[31mred\x1b[m \x1b[2;5Hx\x1b(B", "\x1b[31mred\x1b[m \x1b[2;5Hx\x1b(B");
+	again("a\x1b[6n$ \x1b[c\x1b[>c\x1b[?5n\x1b[1x\x1b[18t.\x1bZ\x05", "a$ .");
+	again("a\x1b[?25$pb\x1b[>qc\x1b[?ud\x1b[u\x1b[1 qe", "abcd\x1b[u\x1b[1 qe");
+	again("a\x1b]0;title\007b\x1b]11;?\x1b\\c\x1bP$qm\x1b\\d", "ab\x1b\\c\x1b\\d");
+	again("a\x1b\x1b[6nb\x1b[3\x18mc", "ab\x1b[3\x18mc");
+	again("a\x1b[1;2;3;4;5;6;7;8;9;10;11;12;13mb", "ab");
+	/* What goes on in what is new is neither torn nor taken for a request of old; and a request that is new is made. */
+	again("a\x1b[3", "a");
+	guest_writes(1, "1mred\x1b[6n");
+	shown("\x1b[31mred\x1b[6n");
+	type(KEY "1");
+	pump();
+	mock_host_console_clear();
+	guest_writes(1, "\x1b[6n");
+	shown("\x1b[6n");
+}
+
+/* Whoever types for a guest that is not there is told so, once for each of its lives. */
+static void nobody_reads(unused void **state)
+{
+	static const char told[] =
+		"\r\nhavoc: guest b does not run: Ctrl-A m, then `start b`, starts it\r\n";
+
+	mux_begin(&c, 2, false);
+	guest_writes(2, "$ ");
+	mock_host_console_clear();
+	mux_set_vm(&c, 2, NULL);
+	type("x");
+	shown(told);
+	type("yz");
+	shown("");
+	assert_int_equal(inputs, 0);
+	mux_set_vm(&c, 2, &vms[1]);
+	type("new");
+	assert_string_equal(guest_reads(2), "new");
+	mux_set_vm(&c, 2, NULL);
+	type("x");
+	shown(told + 2);
+	start(0);
+	mux_begin(&c, 2, false);
+	mux_set_vm(&c, 2, NULL);
+	type("x");
+	shown("havoc: guest b does not run\r\n");
+}
+
 static void no_memory(unused void **state)
 {
 	struct vm_console out;
@@ -720,6 +785,8 @@ int main(void)
 		MUX_TEST(log_waits_for_a_command),
 		MUX_TEST(cancelled),
 		MUX_TEST(closed_leads_back),
+		MUX_TEST(asked_once),
+		MUX_TEST(nobody_reads),
 		MUX_TEST(no_memory),
 	};
 

@@ -147,14 +147,52 @@ static void test_long_value(void **state)
 	report_text(&r, "k", "k", "%s", longest);
 	report_end(&r);
 	assert_int_equal(strlen(out), strlen("{\"k\":\"\"}\r\n") + REPORT_VALUE_MAX - 1);
+	assert_non_null(strstr(out, "xx...\"}\r\n"));
+	longest[REPORT_VALUE_MAX - 1] = '\0';
+	r = begin(true);
+	report_text(&r, "k", "k", "%s", longest);
+	assert_null(strchr(out, '.'));
+}
+
+/* Neither as bytes of their own nor as UTF-8 has them does a value steer the terminal; what is text stays. */
+static void test_controls(void **state)
+{
+	struct report r = begin(false);
+
+	(void)state;
+	report_line(&r, "%s", "a\x9b\xc2\x9b\xe2\x9b\x9b\xc3\x9f\x9f\xf0\x9f\x98\x80\xc2\xa9\x80");
+	assert_string_equal(out, "a?\xc2?\xe2\x9b\x9b\xc3\x9f?\xf0\x9f\x98\x80\xc2\xa9?\r\n");
+}
+
+static void test_kinds(void **state)
+{
+	static const struct report_column columns[] = {{"p", "P", 5, true}, {"b", "B", 3, false}};
+	struct report r = begin(false);
+
+	(void)state;
+	report_tenths(&r, "t", "share", 1005, "%");
+	report_table(&r, "x", columns, 2);
+	report_cell_tenths(&r, 7);
+	report_cell_bool(&r, true);
+	report_table_end(&r);
+	assert_string_equal(out, "share              100.5 %\r\n    P  B\r\n  0.7  yes\r\n");
+	r = begin(true);
+	report_tenths(&r, "t", "share", 1005, "%");
+	report_table(&r, "x", columns, 2);
+	report_cell_tenths(&r, 7);
+	report_cell_bool(&r, false);
+	report_table_end(&r);
+	report_end(&r);
+	assert_string_equal(out, "{\"t\":100.5,\"x\":[{\"p\":0.7,\"b\":false}]}\r\n");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text),  cmocka_unit_test(test_json),
-		cmocka_unit_test(test_empty), cmocka_unit_test(test_hostile),
-		cmocka_unit_test(test_error), cmocka_unit_test(test_long_value),
+		cmocka_unit_test(test_text),     cmocka_unit_test(test_json),
+		cmocka_unit_test(test_empty),    cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_error),    cmocka_unit_test(test_long_value),
+		cmocka_unit_test(test_controls), cmocka_unit_test(test_kinds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

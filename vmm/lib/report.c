@@ -14,13 +14,39 @@ static void put(struct report *r, const char *text)
 	r->write(r->ctx, text, strlen(text));
 }
 
-/* Text for the terminal: a value may be a guest's, and steers nothing. */
+/* Bytes of a UTF-8 sequence that follow this one, its first. */
+static unsigned utf8_follow(u8 byte)
+{
+	return byte >= 0xf0 ? 3 : byte >= 0xe0 ? 2 : byte >= 0xc0 ? 1 : 0;
+}
+
+/*
+ * Text for the terminal: a value may be a guest's, and steers nothing: no control of ECMA-48's C0 or C1, the latter neither as
+ * bytes of their own nor as UTF-8 has them, C2 80 to C2 9F.
+ */
 static void put_plain(struct report *r, char *text)
 {
-	for (char *c = text; *c; c++)
-		if ((u8)*c < ' ' || *c == 0x7f)
+	unsigned follow = 0;
+	u8 before = 0;
+
+	for (char *c = text; *c; c++) {
+		u8 byte = (u8)*c;
+		bool part = follow && byte >= 0x80 && byte < 0xc0;
+
+		if (byte < ' ' || byte == 0x7f ||
+		    (byte >= 0x80 && byte < 0xa0 && (!part || before == 0xc2)))
 			*c = '?';
+		follow = part ? follow - 1 : utf8_follow(byte);
+		before = byte;
+	}
 	put(r, text);
+}
+
+/* What does not fit is seen to be cut. */
+static void format(char value[REPORT_VALUE_MAX], const char *fmt, va_list ap)
+{
+	if (fmt_v(value, REPORT_VALUE_MAX, fmt, ap) >= REPORT_VALUE_MAX)
+		memcpy(value + REPORT_VALUE_MAX - 4, "...", 4);
 }
 
 /* Bytes above 0x7e are taken for Latin-1: whatever they are, what comes out is JSON. */
@@ -95,7 +121,7 @@ void report_text(struct report *r, const char *key, const char *label, const cha
 	va_list ap;
 
 	va_start(ap, fmt);
-	fmt_v(value, sizeof(value), fmt, ap);
+	format(value, fmt, ap);
 	va_end(ap);
 	if (r->json) {
 		put_key(r, key);
@@ -128,6 +154,17 @@ void report_number(struct report *r, const char *key, const char *label, u64 val
 
 	fmt_s(digits, sizeof(digits), "%llu", (unsigned long long)value);
 	fmt_s(text, sizeof(text), "%s%s%s", digits, *unit ? " " : "", unit);
+	put_bare(r, key, label, digits, text);
+}
+
+void report_tenths(struct report *r, const char *key, const char *label, u64 value,
+		   const char *unit)
+{
+	char digits[24], text[64];
+
+	fmt_s(digits, sizeof(digits), "%llu.%llu", (unsigned long long)value / 10,
+	      (unsigned long long)value % 10);
+	fmt_s(text, sizeof(text), "%s %s", digits, unit);
 	put_bare(r, key, label, digits, text);
 }
 
@@ -213,7 +250,7 @@ void report_cell(struct report *r, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	fmt_v(value, sizeof(value), fmt, ap);
+	format(value, fmt, ap);
 	va_end(ap);
 	put_cell(r, value, false);
 }
@@ -224,6 +261,23 @@ void report_cell_number(struct report *r, u64 value)
 
 	fmt_s(digits, sizeof(digits), "%llu", (unsigned long long)value);
 	put_cell(r, digits, true);
+}
+
+void report_cell_tenths(struct report *r, u64 value)
+{
+	char digits[24];
+
+	fmt_s(digits, sizeof(digits), "%llu.%llu", (unsigned long long)value / 10,
+	      (unsigned long long)value % 10);
+	put_cell(r, digits, true);
+}
+
+void report_cell_bool(struct report *r, bool value)
+{
+	char word[8];
+
+	fmt_s(word, sizeof(word), "%s", r->json ? value ? "true" : "false" : value ? "yes" : "no");
+	put_cell(r, word, true);
 }
 
 void report_table_end(struct report *r)
@@ -244,7 +298,7 @@ void report_item(struct report *r, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	fmt_v(value, sizeof(value), fmt, ap);
+	format(value, fmt, ap);
 	va_end(ap);
 	if (r->json) {
 		if (r->comma)
@@ -271,7 +325,7 @@ void report_line(struct report *r, const char *fmt, ...)
 	if (r->json)
 		return;
 	va_start(ap, fmt);
-	fmt_v(value, sizeof(value), fmt, ap);
+	format(value, fmt, ap);
 	va_end(ap);
 	put_plain(r, value);
 	put(r, "\r\n");
@@ -283,7 +337,7 @@ void report_error(struct report *r, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	fmt_v(value, sizeof(value), fmt, ap);
+	format(value, fmt, ap);
 	va_end(ap);
 	if (r->json && r->failed) /* a key once */
 		return;

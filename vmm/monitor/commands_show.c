@@ -14,23 +14,24 @@ static unsigned long long mib(u64 bytes)
 /* ---- list --------------------------------------------------------------------------------------- */
 
 static const struct report_column list_columns[] = {
-	{"number", "NO", 2, true},         {"name", "GUEST", 16, false},
-	{"state", "STATE", 10, false},     {"cpus", "CPUS", 4, true},
-	{"memory_mib", "MEMORY", 7, true}, {"cpu_ms", "CPU-MS", 9, true},
-	{"exits", "EXITS", 10, true},      {"why", "", 0, false},
+	{"number", "NO", 2, true},          {"name", "GUEST", 16, false},
+	{"state", "STATE", 10, false},      {"cpus", "CPUS", 4, true},
+	{"memory_mib", "MEM-MIB", 7, true}, {"cpu_ms", "CPU-MS", 9, true},
+	{"exits", "EXITS", 10, true},       {"why", "", 0, false},
 };
 
 void command_list(struct monitor *m, struct report *r)
 {
 	report_table(r, "guests", list_columns, ARRAY_SIZE(list_columns));
 	for (unsigned n = 1; n <= m->guests; n++) {
+		const struct monitor_guest *g = &m->guest[n - 1];
 		struct vm *vm = monitor_vm(m, n);
 
 		report_cell_number(r, n);
-		report_cell(r, "%s", m->guest[n - 1].name);
+		report_cell(r, "%s", g->name);
 		report_cell(r, "%s", monitor_state(m, n));
-		report_cell_number(r, vm ? vm->cpus : 0);
-		report_cell_number(r, vm ? mib(vm->machine.mem_size) : 0);
+		report_cell_number(r, vm ? vm->cpus : g->cpus);
+		report_cell_number(r, mib(vm ? vm->machine.mem_size : g->mem));
 		report_cell_number(r, vm ? monitor_ms(monitor_runtime(m, vm)) : 0);
 		report_cell_number(r, vm ? monitor_exits(vm) : 0);
 		report_cell(r, "%s", monitor_why(m, n));
@@ -214,7 +215,7 @@ void command_cpus(struct monitor *m, struct report *r)
 		loaded_name(m, i, name, sizeof(name));
 		report_cell_number(r, i);
 		report_cell_number(r, m->ops->apic_id(m->ctx, i));
-		report_cell(r, "%s", s->reserved >> i & 1 ? "yes" : "no");
+		report_cell_bool(r, s->reserved >> i & 1);
 		report_cell(r, "%s", name);
 		report_cell_number(r, s->cpu[i].switches);
 		report_cell_number(r, m->hv->cpu[i].sched_exits);

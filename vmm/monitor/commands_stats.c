@@ -30,7 +30,7 @@ static void take_sample(struct monitor *m)
 }
 
 /* In tenths of a percent. */
-static unsigned long long permille(u64 part, u64 whole)
+static u64 permille(u64 part, u64 whole)
 {
 	return whole ? part / (whole / 1000 + !(whole / 1000)) : 0;
 }
@@ -39,13 +39,6 @@ static unsigned long long permille(u64 part, u64 whole)
 static u64 since(u64 now, u64 before)
 {
 	return now > before ? now - before : 0;
-}
-
-static void report_cell_percent(struct report *r, u64 part, u64 whole)
-{
-	unsigned long long share = permille(part, whole);
-
-	report_cell(r, "%llu.%llu", share / 10, share % 10);
 }
 
 /* ---- stats -------------------------------------------------------------------------------------- */
@@ -118,13 +111,12 @@ static bool stats_done(struct monitor *m, struct report *r)
 			report_cell_number(r, n ? sum.t.ticks[kind] / n : 0);
 		else
 			report_cell(r, "-");
-		report_cell_percent(r, sum.t.ticks[kind], passed);
+		report_cell_tenths(r, permille(sum.t.ticks[kind], passed));
 	}
 	report_table_end(r);
-	report_text(r, "percent_guest", "in the guest", "%llu.%llu %% of one CPU",
-		    permille(sum.t.guest, passed) / 10, permille(sum.t.guest, passed) % 10);
-	report_text(r, "percent_havoc", "in Havoc", "%llu.%llu %% of one CPU",
-		    permille(havoc, passed) / 10, permille(havoc, passed) % 10);
+	report_tenths(r, "percent_guest", "in the guest", permille(sum.t.guest, passed),
+		      "% of one CPU");
+	report_tenths(r, "percent_havoc", "in Havoc", permille(havoc, passed), "% of one CPU");
 	report_number(r, "ticks_per_second", "ticks per second", host_tick_hz(), "");
 	return true;
 }
@@ -171,8 +163,9 @@ static void show_top(struct monitor *m, struct report *r)
 		report_cell_number(r, n);
 		report_cell(r, "%s", m->guest[n - 1].name);
 		report_cell(r, "%s", monitor_state(m, n));
-		report_cell_percent(r, since(m->sample.runtime[n - 1], before.runtime[n - 1]),
-				    passed);
+		report_cell_tenths(r,
+				   permille(since(m->sample.runtime[n - 1], before.runtime[n - 1]),
+					    passed));
 		report_cell_number(r, exits * 1000 / MAX(monitor_ms(passed), 1ULL));
 	}
 	report_table_end(r);

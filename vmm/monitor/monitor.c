@@ -298,26 +298,50 @@ static void cancelled(struct monitor *m)
 	finish(m);
 }
 
+/*
+ * While it is open the machine does not end with its last guest, and after that not because the user looks at something else:
+ * it is held until a guest runs again, or the user says so.
+ */
+static bool only_held(const struct monitor *m)
+{
+	return m->held && __atomic_load_n(&m->hv->live, __ATOMIC_ACQUIRE) == 1;
+}
+
+static void release(struct monitor *m)
+{
+	m->held = false;
+	hv_ended(m->hv, false);
+}
+
 /* The terminal is the guests' again. Nobody would see what a command that waits says: it is not waited for any more. */
 void monitor_left(struct monitor *m)
 {
 	m->open = false;
 	if (m->poll)
 		cancelled(m);
-	hv_ended(m->hv, false); /* it no longer holds the machine */
 }
 
 static void leave(struct monitor *m)
 {
 	say(m, "\r\n");
+	if (only_held(m) && !m->warned) {
+		m->warned = m->stale = true;
+		say(m,
+		    "no guest runs: Ctrl-D again ends the machine, `start VM` starts a guest\r\n");
+		return;
+	}
 	mux_close_monitor(m->mux);
 	monitor_left(m);
+	if (m->warned)
+		release(m);
 }
 
 static void key(struct monitor *m, u8 byte)
 {
 	enum edit_event event = edit_key(&m->edit, byte);
 
+	if (event != EDIT_LEAVE)
+		m->warned = false;
 	/* Many keys came at once: the line is to be seen before what it leads to. */
 	if (event != EDIT_MORE && m->stale)
 		prompt(m);
@@ -359,9 +383,10 @@ static void keys(struct monitor *m)
 
 static void opened(struct monitor *m)
 {
-	if (!hv_hold(m->hv)) /* the machine is at its end */
+	if (!m->held && !hv_hold(m->hv)) /* the machine is at its end */
 		return;
-	m->open = true;
+	m->open = m->held = true;
+	m->warned = false;
 	edit_next(&m->edit, false);
 	say(m, welcome);
 	prompt(m);
@@ -409,7 +434,7 @@ void monitor_vm_gone(struct vm *vm)
 /* Once: whoever then wants to see what a guest has written last is not called back. */
 static void open_if_idle(struct monitor *m)
 {
-	u32 live = __atomic_load_n(&m->hv->live, __ATOMIC_ACQUIRE) - m->open;
+	u32 live = __atomic_load_n(&m->hv->live, __ATOMIC_ACQUIRE) - m->held;
 	bool idle = m->hv->holds && live == m->hv->holds;
 
 	if (idle && !m->idle && !m->open)
@@ -426,6 +451,8 @@ void monitor_service(void *monitor)
 	open_if_idle(m);
 	look_at_view(m);
 	keys(m);
+	if (m->held && !m->open && !only_held(m))
+		release(m);
 	while (m->poll && m->poll(m, &m->report)) {
 		finish(m);
 		keys(m); /* what was typed meanwhile */

@@ -45,6 +45,8 @@ struct monitor {
 	bool open;
 	bool stale;  /* the line has changed, and is to be shown anew */
 	u32 opening; /* mux->openings, then */
+	bool held;   /* it keeps the machine from its end */
+	bool warned; /* that leaving it ends the machine */
 	bool idle;   /* monitor_stay(): no guest runs */
 	struct edit edit;
 	struct report report;

@@ -64,8 +64,11 @@ static u64 lost(const struct mux_port *p)
 	return behind > MUX_KEPT ? behind - MUX_KEPT : 0;
 }
 
-/* The next piece to show, of `max` bytes at most; 0: there is none. *gone: bytes before it that are lost. */
-static size_t next_piece(struct mux_port *p, u8 *buf, size_t max, u64 *gone)
+/*
+ * The next piece to show, of `max` bytes at most; 0: there is none. *gone: bytes before it that are lost; *again: it was shown
+ * before.
+ */
+static size_t next_piece(struct mux_port *p, u8 *buf, size_t max, u64 *gone, bool *again)
 {
 	size_t n;
 
@@ -73,9 +76,13 @@ static size_t next_piece(struct mux_port *p, u8 *buf, size_t max, u64 *gone)
 	*gone = lost(p);
 	p->shown += *gone;
 	n = (size_t)MIN(p->written - p->shown, (u64)max);
+	*again = p->shown < p->seen;
+	if (*again)
+		n = (size_t)MIN(p->seen - p->shown, (u64)n);
 	for (size_t i = 0; i < n; i++)
 		buf[i] = p->kept[(p->shown + i) % MUX_KEPT];
 	p->shown += n;
+	p->seen = MAX(p->seen, p->shown);
 	spin_unlock(&p->lock);
 	return n;
 }
@@ -136,12 +143,25 @@ static bool is_shown(const struct mux *c, const struct mux_port *p)
 	       (view == MUX_ONE && __atomic_load_n(&c->focus, __ATOMIC_ACQUIRE) == p->number);
 }
 
+/* The terminal's answers of then are not to be typed now. A sequence that was cut there goes on in what is new. */
+static void put_filtered(struct mux *c, const u8 *buf, size_t len, bool again)
+{
+	u8 out[PIECE + MUX_QUIET];
+	size_t n = 0, i;
+
+	for (i = 0; i < len && (again || c->quiet.escape); i++)
+		n += mux_quiet_put(&c->quiet, buf[i], out + n);
+	mux_put(c, (const char *)out, n);
+	mux_put(c, (const char *)buf + i, len - i);
+}
+
 /* Under the lock. False: nothing was left. */
 static bool show_piece(struct mux *c, struct mux_port *p, size_t max)
 {
 	u8 buf[PIECE];
+	bool again;
 	u64 gone;
-	size_t n = next_piece(p, buf, max, &gone);
+	size_t n = next_piece(p, buf, max, &gone, &again);
 
 	if (gone) {
 		p->text = (struct mux_text){.len = 0};
@@ -154,7 +174,7 @@ static bool show_piece(struct mux *c, struct mux_port *p, size_t max)
 	if (c->view == MUX_ALL)
 		show_lines(c, p, buf, n);
 	else
-		mux_put(c, (const char *)buf, n);
+		put_filtered(c, buf, n, again);
 	return true;
 }
 
@@ -317,6 +337,7 @@ static void set_view(struct mux *c, u8 view)
 		p->text = (struct mux_text){.len = 0};
 	}
 	c->escaped = false;
+	c->quiet = (struct mux_quiet){.len = 0};
 	__atomic_store_n(&c->behind, true, __ATOMIC_RELEASE);
 	__atomic_store_n(&c->view, view, __ATOMIC_RELEASE);
 }
@@ -338,10 +359,15 @@ bool mux_view_one(struct mux *c, unsigned number)
 void mux_view_all(struct mux *c)
 {
 	struct mux_port *p = port_of(c, c->focus);
+	char how[48] = "";
 
 	leave_view(c);
-	mux_say(c, "havoc: all guests%s%s\r\n", p ? "; what is typed goes to " : "",
-		p ? p->name : "");
+	if (c->key)
+		fmt_s(how, sizeof(how), " (Ctrl-%c and a digit: that guest alone)", c->key + '@');
+	if (p)
+		mux_say(c, "havoc: all guests; what is typed goes to %s%s\r\n", p->name, how);
+	else
+		mux_say(c, "havoc: all guests\r\n");
 	set_view(c, MUX_ALL);
 }
 
@@ -411,6 +437,7 @@ void mux_set_vm(struct mux *c, unsigned number, const struct vm *vm)
 	/* What was typed for the one before is not for this one. */
 	spin_lock(&p->lock);
 	p->typed_tail = p->typed_head;
+	p->told = false;
 	spin_unlock(&p->lock);
 	__atomic_store_n(&p->vm, vm, __ATOMIC_RELEASE);
 }

@@ -14,6 +14,20 @@ struct arrived {
 	bool monitor, shown;
 };
 
+/* Once, until there is another guest. */
+static void tell_gone(struct mux *c, struct mux_port *p)
+{
+	if (p->told)
+		return;
+	p->told = true;
+	if (c->key)
+		mux_say(c,
+			"havoc: guest %s does not run: Ctrl-%c m, then `start %s`, starts it\r\n",
+			p->name, c->key + '@', p->name);
+	else
+		mux_say(c, "havoc: guest %s does not run\r\n", p->name);
+}
+
 static void to_guest(struct mux *c, struct arrived *a, u8 byte)
 {
 	struct mux_port *p;
@@ -21,13 +35,17 @@ static void to_guest(struct mux *c, struct arrived *a, u8 byte)
 	if (!c->focus)
 		return;
 	p = &c->port[c->focus - 1];
+	a->vm = __atomic_load_n(&p->vm, __ATOMIC_ACQUIRE);
+	if (!a->vm && p->kept) {
+		tell_gone(c, p);
+		return;
+	}
 	spin_lock(&p->lock);
 	if (p->typed && p->typed_head - p->typed_tail < MUX_TYPED)
 		p->typed[p->typed_head++ % MUX_TYPED] = byte;
 	else
 		p->typed_lost++;
 	spin_unlock(&p->lock);
-	a->vm = __atomic_load_n(&p->vm, __ATOMIC_ACQUIRE);
 }
 
 static void to_monitor(struct mux *c, struct arrived *a, u8 byte)

@@ -2,9 +2,11 @@
 /*
  * What a guest writes, made into lines of plain text, for a terminal that several share: none has it to itself, so what moves
  * the cursor or clears the screen is left out, lest it write over the others' lines, or what looks like the hypervisor's.
- * Called by mux.c. PURE. ECMA-48 "Control functions".
+ * And what it wrote, without what a terminal answers. Called by mux.c. PURE. ECMA-48 "Control functions"; xterm "Control
+ * Sequences".
  */
 #include <vmm/mux.h>
+#include <vmm/string.h>
 
 enum { TEXT, ESCAPE, CONTROL, STRING };
 
@@ -96,4 +98,63 @@ bool mux_text_put(struct mux_text *t, u8 byte)
 		put_high(t, byte);
 	}
 	return is_full(t);
+}
+
+/* ---- What was shown before ---------------------------------------------------------------------- */
+
+/*
+ * Reports of status, device, terminal parameters and window; of a mode (DECRQM), the version (XTVERSION), the keyboard's protocol.
+ * The sequence is complete: CSI, parameters, the final byte.
+ */
+static bool is_query(const u8 *seq, unsigned len)
+{
+	u8 final = seq[len - 1];
+
+	if (seq[1] != '[')
+		return final == 'Z';
+	return final == 'n' || final == 'c' || final == 'x' || final == 't' ||
+	       (final == 'p' && seq[len - 2] == '$') || (final == 'q' && seq[2] == '>') ||
+	       (final == 'u' && seq[2] == '?');
+}
+
+static size_t release(struct mux_quiet *q, u8 out[MUX_QUIET])
+{
+	size_t n = q->len;
+
+	memcpy(out, q->held, n);
+	q->len = 0;
+	return n;
+}
+
+/* Strings (titles, colours, pictures, requests) are left out whole: nothing of them is text. */
+size_t mux_quiet_put(struct mux_quiet *q, u8 byte, u8 out[MUX_QUIET])
+{
+	u8 before = q->escape;
+
+	if (before == TEXT && byte != 0x1b) {
+		out[0] = byte;
+		return byte != 5; /* ENQ: "who is there?" */
+	}
+	q->escape = escape_next(before, byte);
+	if (q->escape == STRING || before == STRING) {
+		q->len = 0;
+		if (q->escape == ESCAPE) /* its end, or the next sequence */
+			q->held[q->len++] = byte;
+		return 0;
+	}
+	if (byte == 0x1b)
+		q->len = 0;
+	if (q->len < MUX_QUIET)
+		q->held[q->len++] = byte;
+	if (q->escape != TEXT)
+		return 0;
+	if (q->len == MUX_QUIET) { /* none that is known is so long */
+		q->len = 0;
+		return 0;
+	}
+	if (q->len > 1 && byte >= 0x20 && is_query(q->held, q->len)) {
+		q->len = 0;
+		return 0;
+	}
+	return release(q, out);
 }

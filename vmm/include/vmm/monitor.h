@@ -18,6 +18,8 @@ struct monitor_guest {
 	const char *name;
 	struct vm *vm;   /* NULL: not made; changed on the first CPU only, where commands run */
 	struct vm *gone; /* atomic: the same, destroyed; its memory is still to be freed */
+	unsigned cpus;   /* that it will have */
+	u64 mem;         /* bytes, likewise */
 	bool broken;     /* it cannot be made: its configuration has a mistake */
 	char why[160];   /* of one that is gone: why it has crashed; "": it has not */
 };

@@ -36,6 +36,15 @@ struct mux_text {
 	u8 escape; /* in the midst of a terminal's control sequence */
 };
 
+#define MUX_QUIET 24 /* of a control sequence that is held back until it is known what it is */
+
+/* What was shown before is shown again without what a terminal would answer, as if it were typed: mux_text.c. */
+struct mux_quiet {
+	u8 held[MUX_QUIET];
+	u8 len;
+	u8 escape;
+};
+
 struct mux;
 
 /* A guest's end. Number n is guest n for the user: 1 to MUX_PORTS. */
@@ -47,10 +56,12 @@ struct mux_port {
 	struct spinlock lock; /* of the rings; counts are free-running */
 	u8 *kept;             /* NULL: no guest was ever here */
 	u64 written, shown;   /* bytes; `shown` is changed under the multiplexer's lock only, too */
+	u64 seen;             /* what is before it was shown once; likewise */
 	u64 line_at;          /* where the line in `text` begins; likewise */
 	u8 *typed;
 	u32 typed_head, typed_tail;
 	u64 typed_lost;
+	bool told;            /* that nobody reads what is typed; under the multiplexer's lock */
 	struct mux_text text; /* under the multiplexer's lock */
 };
 
@@ -65,8 +76,9 @@ struct mux {
 	u8 view, view_before; /* enum mux_view; that of the monitor's end */
 	unsigned focus;       /* number of the guest that is given what is typed; 0: none */
 	bool line_start;      /* the terminal's cursor is at the beginning of a line */
-	bool behind;          /* what is to be shown is waiting for mux_pump() */
-	u32 openings;         /* atomic: how often the monitor's view was chosen */
+	struct mux_quiet quiet;
+	bool behind;  /* what is to be shown is waiting for mux_pump() */
+	u32 openings; /* atomic: how often the monitor's view was chosen */
 	struct mux_port port[MUX_PORTS];
 	/* The monitor's. */
 	void (*wake)(void *ctx); /* something was typed for it, or it was opened; any context */
@@ -113,5 +125,7 @@ void mux_monitor_prompt(struct mux *c, const char *text, size_t len);
 
 /* mux_text.c: one more byte. True: t->line is complete, t->len bytes of it; the caller sets t->len = 0. */
 bool mux_text_put(struct mux_text *t, u8 byte);
+/* Likewise; returns how many bytes are in `out` now, which may be some that were held back. All zero: nothing is. */
+size_t mux_quiet_put(struct mux_quiet *q, u8 byte, u8 out[MUX_QUIET]);
 
 #endif

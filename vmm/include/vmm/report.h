@@ -11,7 +11,7 @@
 
 #include <vmm/types.h>
 
-#define REPORT_VALUE_MAX 320 /* bytes of a value, with the NUL; more is cut */
+#define REPORT_VALUE_MAX 320 /* bytes of a value, with the NUL; a longer one ends with "..." */
 
 /* `width` of a column in the text; a value that is longer pushes the others. Right: numbers. */
 struct report_column {
@@ -40,6 +40,9 @@ void report_text(struct report *r, const char *key, const char *label, const cha
 	printf_like(4, 5);
 void report_number(struct report *r, const char *key, const char *label, u64 value,
 		   const char *unit);
+/* A number with one decimal, given in tenths. */
+void report_tenths(struct report *r, const char *key, const char *label, u64 value,
+		   const char *unit);
 /* A number that is read in base 16; JSON: a string, since many programs know integers of 53 bits only. */
 void report_hex(struct report *r, const char *key, const char *label, u64 value);
 void report_bool(struct report *r, const char *key, const char *label, bool value);
@@ -53,6 +56,8 @@ void report_table(struct report *r, const char *key, const struct report_column 
 		  unsigned columns);
 void report_cell(struct report *r, const char *fmt, ...) printf_like(2, 3);
 void report_cell_number(struct report *r, u64 value);
+void report_cell_tenths(struct report *r, u64 value);
+void report_cell_bool(struct report *r, bool value);
 void report_table_end(struct report *r);
 
 /* A list of sentences. */
