@@ -317,14 +317,14 @@ def rows(qemu, bochs, guests, shell):
                   guests("", machine(cpus=2), people, (Do(by_keys),), images=("shell", "tiny"), cost=60)),
             named("console/%s-paste" % backend, shell("", machine(), (Do(paste),))),
             named("console/%s-flood" % backend,
-                  guests("", machine(cpus=2), flood, (Do(flooded(4, 600)),), images=(), files_of=short, ends="poweroff", cost=60)),
+                  guests("", machine(cpus=2, one_thread=True), flood, (Do(flooded(4, 600)),), images=(), files_of=short, ends="poweroff", cost=60)),
             named("monitor/%s-editing" % backend,
                   Boot("", machine(), (Do(editing), Do(power_off)), elf="havoc.elf", ends="poweroff", cost=30)),
             named("monitor/%s-commands" % backend,
                   guests("", machine(cpus=2), pair, (Do(every_command(*(WAY if backend == "svm" else ("stopped", "running")))), Do(power_off)),
                          ends="poweroff", cost=120)),
             named("monitor/%s-in-a-flood" % backend,
-                  guests("", machine(cpus=2), flood, (Do(steer_in_a_flood),), images=(), files_of=long, cost=60)),
+                  guests("", machine(cpus=2, one_thread=True), flood, (Do(steer_in_a_flood),), images=(), files_of=long, cost=60)),
             named("monitor/%s-stays" % backend,
                   shell("", machine(), (Do(idle), Do(reboot)), options="on-idle=monitor", ends="reboot")),
         ]
@@ -336,7 +336,7 @@ def rows(qemu, bochs, guests, shell):
 def full_rows(qemu, bochs, guests):
     pair = "[vm near]\nimage = tiny\nmemory = 32M\n[vm far]\nimage = tiny\nmemory = 32M\n"
     flood = "".join("[vm f%d]\nkernel = flood\nmemory = 24M\n" % n for n in range(4))
-    return [Boot(**{**guests("", machine(cpus=2), flood, (Do(flooded(4, 30000)),), images=(),
+    return [Boot(**{**guests("", machine(cpus=2, one_thread=True), flood, (Do(flooded(4, 30000)),), images=(),
                              files_of=(("bench/flood_minute.bz", "image flood"),), ends="poweroff", cost=200).__dict__,
                     "name": "console/%s-flood-a-minute" % backend}) for backend, machine in (("svm", qemu), ("vmx", bochs))] + [
         Boot(**{**guests("", bochs(cpus=2), pair, (Do(every_command(*WAY)), Do(power_off)), ends="poweroff", cost=200).__dict__,
