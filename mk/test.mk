@@ -130,7 +130,7 @@ $(BENCH)/profile_guest.c.o: test/bench/bench_guest.c $(MICRO)/flags
 # One that writes for a minute or so.
 $(BENCH)/flood_minute.c.o: test/bench/flood_guest.c $(MICRO)/flags
 	$(Q)mkdir -p $(@D)
-	$(Q)$(MICRO_CC) $(MICRO_CFLAGS) -DLINES=30000u -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
+	$(Q)$(MICRO_CC) $(MICRO_CFLAGS) -DLINES=6000u -MMD -MP -MF $(@:.o=.d) -c -o $@ $<
 
 # One that never ends, for a watchdog.
 $(BENCH)/endless_guest.c.o: test/bench/busy_guest.c $(MICRO)/flags

@@ -98,10 +98,16 @@ static void console_reply(void *arg, const char *text, size_t len)
 	lapic_ipi(host.boot_cpu.apic_id, IRQ_VECTOR_CONSOLE);
 }
 
+static void console_meanwhile(void *arg)
+{
+	uart_receive(&((struct console *)arg)->uart);
+}
+
 void console_keyboard_init(struct console *c)
 {
 	c->screen.reply_arg = c;
 	c->screen.reply = console_reply;
+	c->screen.meanwhile = console_meanwhile;
 	if (c->screen.ops && !host.acpi.no_8042)
 		kbd_init(&c->kbd);
 }

@@ -40,6 +40,13 @@ void screen_fill(struct screen *s, unsigned row, unsigned from, unsigned to, u16
 		screen_cell(s, row, col, cell);
 }
 
+/* A row of a framebuffer takes its time. */
+static void row_done(const struct screen *s)
+{
+	if (s->meanwhile)
+		s->meanwhile(s->reply_arg);
+}
+
 static void row_copy(struct screen *s, unsigned to, const u16 *from)
 {
 	for (unsigned col = 0; col < s->cols; col++)
@@ -57,6 +64,7 @@ void screen_scroll(struct screen *s, unsigned top, unsigned bottom, int n, u16 c
 			screen_fill(s, row, 0, s->cols, cell);
 		else
 			row_copy(s, row, s->cell[n < 0 ? row - by : row + by]);
+		row_done(s);
 	}
 }
 
@@ -82,6 +90,7 @@ void screen_alternate(struct screen *s, bool on, u16 cell)
 		} else {
 			row_copy(s, row, s->main[row]);
 		}
+		row_done(s);
 	}
 }
 

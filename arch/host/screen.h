@@ -86,6 +86,8 @@ struct screen {
 	u64 size;
 	/* What the terminal answers (DSR, DA), as if it were typed; may be NULL. */
 	void (*reply)(void *arg, const char *text, size_t len);
+	/* Between two rows that are drawn one after the other; may be NULL. */
+	void (*meanwhile)(void *arg);
 	void *reply_arg;
 	u16 cell[SCREEN_ROWS_MAX][SCREEN_COLS_MAX];
 	u16 main[SCREEN_ROWS_MAX][SCREEN_COLS_MAX]; /* while the alternate screen is shown */

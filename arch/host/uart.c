@@ -60,6 +60,12 @@ static u8 uart_status(struct uart *u)
 	return lsr;
 }
 
+void uart_receive(struct uart *u)
+{
+	for (unsigned n = 0; u->present && n < UART_FIFO && uart_status(u) & LSR_DATA; n++)
+		;
+}
+
 static bool uart_wait(struct uart *u, u8 wanted)
 {
 	for (unsigned i = 0; i < UART_PATIENCE; i++) {

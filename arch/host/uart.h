@@ -27,6 +27,8 @@ struct uart {
 /* False if there is no UART at `port`. 8N1; `speed` divides 115200. */
 bool uart_init(struct uart *u, u16 port, u32 speed);
 void uart_write(struct uart *u, const char *text, size_t len);
+/* Takes what has been received, while something else holds the CPU that its interrupt goes to. */
+void uart_receive(struct uart *u);
 /* Gives the chip what it takes at once. */
 void uart_pump(struct uart *u);
 /* Waits until everything has left the chip, or it is clear that it never will. */

@@ -336,7 +336,7 @@ def rows(qemu, bochs, guests, shell):
 def full_rows(qemu, bochs, guests):
     pair = "[vm near]\nimage = tiny\nmemory = 32M\n[vm far]\nimage = tiny\nmemory = 32M\n"
     flood = "".join("[vm f%d]\nkernel = flood\nmemory = 24M\n" % n for n in range(4))
-    return [Boot(**{**guests("", machine(cpus=2, one_thread=True), flood, (Do(flooded(4, 30000)),), images=(),
+    return [Boot(**{**guests("", machine(cpus=2, one_thread=True), flood, (Do(flooded(4, 6000)),), images=(),
                              files_of=(("bench/flood_minute.bz", "image flood"),), ends="poweroff", cost=200).__dict__,
                     "name": "console/%s-flood-a-minute" % backend}) for backend, machine in (("svm", qemu), ("vmx", bochs))] + [
         Boot(**{**guests("", bochs(cpus=2), pair, (Do(every_command(*WAY)), Do(power_off)), ends="poweroff", cost=200).__dict__,

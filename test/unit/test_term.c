@@ -54,6 +54,13 @@ static void on_reply(unused void *arg, const char *what, size_t len)
 	answer[at + len] = 0;
 }
 
+static unsigned moments;
+
+static void on_moment(unused void *arg)
+{
+	moments++;
+}
+
 static void put(const char *what)
 {
 	screen_write(&s, what, strlen(what));
@@ -524,6 +531,20 @@ static void test_glyphs(void **state)
 		assert_true(term_glyph(c) || !c);
 }
 
+/* While many rows are drawn others are let in between: by a scroll, by the other screen. */
+static void let_in(void **state)
+{
+	(void)state;
+	s.meanwhile = on_moment;
+	moments = 0;
+	put("x");
+	assert_int_equal(moments, 0);
+	put("\033[6H\n");
+	assert_int_equal(moments, ROWS);
+	put("\033[?1049h\033[?1049l");
+	assert_int_equal(moments, 3 * ROWS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -542,6 +563,7 @@ int main(void)
 		cmocka_unit_test_setup(test_strings, setup),
 		cmocka_unit_test_setup(test_unicode, setup),
 		cmocka_unit_test_setup(test_line_drawing, setup),
+		cmocka_unit_test_setup(let_in, setup),
 		cmocka_unit_test(test_glyphs),
 	};
 
