@@ -118,7 +118,8 @@ static int guest_create(struct boot *b, unsigned number, unsigned com, struct vm
 		host_mem_free(pa, vm_size(p->cpus));
 		return ret;
 	}
-	mux_set_vm(&b->mux, number, vm);
+	if (!com) /* else nobody takes what is typed on the shared terminal */
+		mux_set_vm(&b->mux, number, vm);
 	b->guest[number - 1].vm = vm;
 	log_debug("guest %s takes %llu KiB beside its memory and its page tables", p->name,
 		  (unsigned long long)(before - host_mem_free_bytes() - vm->gmem.size -
@@ -252,7 +253,7 @@ static void conf_view(struct boot *b, unsigned made)
 	unsigned chosen = 0;
 
 	for (unsigned i = b->guests; i-- > 0;)
-		if (b->guest[i].vm)
+		if (b->guest[i].vm && !b->conf->vm[i].serial)
 			chosen = i + 1;
 	for (unsigned i = 0; i < b->guests; i++)
 		if (b->guest[i].vm && !strcmp(b->guest[i].name, b->conf->input))
@@ -302,6 +303,18 @@ static void define_mistake(void *ctx, unused unsigned line, const char *sentence
 	report_error(ctx, "%s", sentence);
 }
 
+/* The parser sees this guest alone. */
+static void tell_serial_taken(struct boot *b, const struct conf_vm *v, struct report *r)
+{
+	for (unsigned i = 0; v->serial && i < b->guests; i++) {
+		const struct conf_vm *o = &b->conf->vm[i];
+
+		if (!o->broken && o->serial == v->serial && strcmp(o->name, v->name))
+			report_error(r, "com%u is guest %s's already: choose another", v->serial,
+				     o->name);
+	}
+}
+
 /* As a section of havoc.conf, and by its parser. */
 static int define(struct boot *b, struct conf *c, const char *text, struct report *r)
 {
@@ -325,6 +338,7 @@ static int define(struct boot *b, struct conf *c, const char *text, struct repor
 			r,
 			"all CPUs on which guest %s may run are dedicated to others: leave it one",
 			c->vm[0].name);
+	tell_serial_taken(b, &c->vm[0], r);
 	if (c->mistakes || r->failed)
 		return -HV_EINVAL;
 	/* One of that name that is not made is so no longer what it was. */

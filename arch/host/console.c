@@ -149,21 +149,48 @@ void console_flush(struct console *c)
 	spin_unlock(&c->lock);
 }
 
+/* What was received while the lock was held makes no interrupt of its own any more. */
+static void unlock_and_tell(struct console *c, bool typed_before)
+{
+	bool typed = host_console_typed();
+
+	spin_unlock(&c->lock);
+	if (unlikely(typed && !typed_before && __atomic_load_n(&c->listener, __ATOMIC_ACQUIRE)))
+		lapic_ipi(host.boot_cpu.apic_id, IRQ_VECTOR_CONSOLE);
+}
+
 void host_console_write(const char *text, size_t len)
 {
 	struct console *c = &host.console;
-
-	bool typed, first;
+	bool typed;
 
 	spin_lock(&c->lock);
-	first = !host_console_typed();
+	typed = host_console_typed();
 	uart_write(&c->uart, text, len);
 	screen_write(&c->screen, text, len);
+	unlock_and_tell(c, typed);
+}
+
+size_t host_console_pending(void)
+{
+	return uart_pending(&host.console.uart);
+}
+
+void host_console_drain(size_t left)
+{
+	struct console *c = &host.console;
+	bool typed;
+
+	spin_lock(&c->lock);
 	typed = host_console_typed();
-	spin_unlock(&c->lock);
-	/* What was received meanwhile makes no interrupt of its own any more. */
-	if (unlikely(typed && first && __atomic_load_n(&c->listener, __ATOMIC_ACQUIRE)))
-		lapic_ipi(host.boot_cpu.apic_id, IRQ_VECTOR_CONSOLE);
+	uart_drain(&c->uart, (u32)left);
+	unlock_and_tell(c, typed);
+}
+
+void host_console_poll(void)
+{
+	serial_service();
+	console_service(&host.console);
 }
 
 size_t host_console_room(void)

@@ -100,7 +100,7 @@ bool uart_init(struct uart *u, u16 port, u32 speed)
 	return true;
 }
 
-static u32 uart_pending(const struct uart *u)
+u32 uart_pending(const struct uart *u)
 {
 	return u->tx_head - u->tx_tail;
 }
@@ -125,8 +125,7 @@ void uart_pump(struct uart *u)
 		uart_ier_set(u, uart_pending(u) ? IER_RX | IER_TX : IER_RX);
 }
 
-/* Makes the ring `left` long at most. */
-static void uart_drain(struct uart *u, u32 left)
+void uart_drain(struct uart *u, u32 left)
 {
 	while (uart_pending(u) > left) {
 		if (!uart_wait(u, LSR_THRE)) {

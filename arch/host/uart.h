@@ -37,6 +37,9 @@ void uart_flush(struct uart *u);
 void uart_irq_enable(struct uart *u);
 /* Deals with whatever the chip wants. */
 void uart_service(struct uart *u);
+u32 uart_pending(const struct uart *u);
+/* Waits until `left` bytes at most are to be sent. */
+void uart_drain(struct uart *u, u32 left);
 /* Bytes that uart_write() takes without waiting: all, where there is nothing to wait for. */
 size_t uart_room(const struct uart *u);
 

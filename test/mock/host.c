@@ -306,6 +306,19 @@ size_t host_console_room(void)
 	return mock_host.console_room;
 }
 
+size_t host_console_pending(void)
+{
+	return 0;
+}
+
+void host_console_drain(unused size_t left)
+{
+}
+
+void host_console_poll(void)
+{
+}
+
 size_t host_console_read(u8 *buf, size_t max)
 {
 	size_t n;

@@ -513,6 +513,41 @@ static void resets_for_ever(struct vcpu *vcpu, unsigned n, struct vm_exit *e)
 	}
 }
 
+/* Destroyed, but its memory is still there: nothing that is asked of it now is carried out, or counted. */
+static void asked_too_late(struct vm *which)
+{
+	u32 live = hv.live;
+
+	vm_start(which);
+	vm_pause(which);
+	vm_stop(which);
+	vm_request_destroy(which, asked_too_late);
+	assert_int_equal(hv.live, live);
+	assert_int_equal(which->actions, 0);
+	assert_true(which->ending);
+	gone++;
+}
+
+static void one_is_destroyed(struct vcpu *vcpu, unsigned n, struct vm_exit *e)
+{
+	if (n == 0 && gone)
+		power_off(vcpu, e);
+}
+
+static void too_late(unused void **state)
+{
+	begin(one_is_destroyed);
+	create(0);
+	create(1);
+	vm_start(&guest[0]);
+	vm_start(&guest[1]);
+	vm_request_destroy(&guest[1], asked_too_late);
+	cpu_loop(&hv, 0);
+	assert_int_equal(gone, 1);
+	assert_int_equal(hv.live, 0);
+	vm_destroy(&guest[0]);
+}
+
 static void count_end(void *ctx)
 {
 	(*(unsigned *)ctx)++;
@@ -634,6 +669,7 @@ int main(void)
 		CORE_TEST(woken_in_its_last_turn),
 		CORE_TEST(watchdog_and_backoff),
 		CORE_TEST(reboots),
+		CORE_TEST(too_late),
 		CORE_TEST(alone),
 		CORE_TEST(cannot_start),
 	};

@@ -677,6 +677,30 @@ static void closed_leads_back(unused void **state)
 	assert_int_equal(c.view, MUX_ALL);
 }
 
+#define PLAIN "\x18\x1b\\\x1b[m\x1b(B\x0f\r\n"
+
+/* What a guest has left open, hidden or otherwise drawn does not swallow the hypervisor's words. */
+static void own_words(unused void **state)
+{
+	static const char line[] = "havoc: it was stopped\r\n";
+	static const char *const left[] = {"\x1b]0;\n", "\x1b[8m\n", "\x1b(0\n", "\x0e\n",
+					   "\x9b;m\n"};
+
+	mux_begin(&c, 1, false);
+	for (unsigned i = 0; i < sizeof(left) / sizeof(*left); i++) {
+		guest_writes(1, left[i]);
+		mock_host_console_clear();
+		mux_log(&c, line, strlen(line));
+		shown(PLAIN "havoc: it was stopped\r\n");
+		mux_log(&c, line, strlen(line));
+		shown(line);
+	}
+	guest_writes(1, "plain text\r\n");
+	mock_host_console_clear();
+	type(KEY "9");
+	shown("havoc: there is no guest 9\r\n");
+}
+
 /* What guest 1 wrote, when it is shown a second time. */
 static void again(const char *text, const char *wanted)
 {
@@ -700,7 +724,8 @@ static void asked_once(unused void **state)
 	again("a\x1b[?25$pb\x1b[>qc\x1b[?ud\x1b[u\x1b[1 qe", "abcd\x1b[u\x1b[1 qe");
 	again("a\x1b]0;title\007b\x1b]11;?\x1b\\c\x1bP$qm\x1b\\d", "ab\x1b\\c\x1b\\d");
 	again("a\x1b\x1b[6nb\x1b[3\x18mc", "ab\x1b[3\x18mc");
-	again("a\x1b[1;2;3;4;5;6;7;8;9;10;11;12;13mb", "ab");
+	again("a\x1b[38;2;255;255;255;48;2;10;10;10mb", "a\x1b[38;2;255;255;255;48;2;10;10;10mb");
+	again("a\x1b[1;2;3;4;5;6;7;8;9;10;11;12;13;14;15;16;17;18;19;20;21;22;23;24;25;26mb", "ab");
 	/* What goes on in what is new is neither torn nor taken for a request of old; and a request that is new is made. */
 	again("a\x1b[3", "a");
 	guest_writes(1, "1mred\x1b[6n");
@@ -785,6 +810,7 @@ int main(void)
 		MUX_TEST(log_waits_for_a_command),
 		MUX_TEST(cancelled),
 		MUX_TEST(closed_leads_back),
+		MUX_TEST(own_words),
 		MUX_TEST(asked_once),
 		MUX_TEST(nobody_reads),
 		MUX_TEST(no_memory),

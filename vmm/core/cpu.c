@@ -99,12 +99,22 @@ void hv_time(struct hv *hv, struct vm *vm, bool on)
 	for (unsigned i = 0; is_there(hv, vm) && i < vm->cpus; i++) {
 		struct vcpu *v = &vm->vcpu[i];
 
-		if (on)
+		if (on) {
 			memset(&v->times, 0, sizeof(v->times));
+			__atomic_store_n(&v->timed_since, host_ticks(), __ATOMIC_RELEASE);
+		}
 		__atomic_store_n(&v->timed, on, __ATOMIC_RELEASE);
 		if (on)
 			vcpu_notify(v, REQ_TIMED);
 	}
+	spin_unlock(&hv->lock);
+}
+
+void hv_time_so_far(struct hv *hv, struct vm *vm)
+{
+	spin_lock(&hv->lock);
+	for (unsigned i = 0; is_there(hv, vm) && i < vm->cpus; i++)
+		vcpu_notify(&vm->vcpu[i], REQ_TIMED);
 	spin_unlock(&hv->lock);
 }
 
@@ -278,7 +288,8 @@ void cpu_loop(struct hv *hv, unsigned number)
 	while (__atomic_load_n(&hv->live, __ATOMIC_ACQUIRE)) {
 		struct sched_task *t;
 
-		__atomic_store_n(&c->look, 0, __ATOMIC_RELEASE);
+		/* Before the look at what is asked for: whoever asks says so first. */
+		(void)__atomic_exchange_n(&c->look, 0, __ATOMIC_SEQ_CST);
 		if (unlikely(hv_service_due(hv, number)))
 			serve(hv, c);
 		t = sched_switch(&hv->sched, number, host_ticks(), waits, wake_at);

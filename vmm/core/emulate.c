@@ -11,6 +11,8 @@
 
 /* A REP instruction gives the CPU back after so many items; the guest comes back to it. */
 #define REP_ITERATIONS_MAX 1024
+/* Fewer to or from a port, which may be a console's: 44 bytes of the host's for each, if it is a line of a guest among others. */
+#define REP_PORT_ITERATIONS_MAX 32
 
 /* ---- What the emulator may do with the guest ------------------------------------------------ */
 
@@ -265,13 +267,14 @@ enum next emulate_insn(struct vcpu *v, struct vm_exit *e)
 	struct emul_insn insn;
 	struct emul_watch watch;
 	struct emul_exec x;
+	unsigned most = e->kind == EXIT_IO ? REP_PORT_ITERATIONS_MAX : REP_ITERATIONS_MAX;
 	bool stepping;
 
 	if (!emulate_fetch(v, e, &insn))
 		return NEXT_RESUME;
 	exec_prepare(v, &x, &watch);
 	stepping = x.walk.rflags & RFLAGS_TF;
-	switch (emul_exec(&x, &insn, stepping || x.watch ? 1 : REP_ITERATIONS_MAX)) {
+	switch (emul_exec(&x, &insn, stepping || x.watch ? 1 : most)) {
 	case EMUL_DONE:
 		if (unlikely(x.hits))
 			v->vm->ops->hit(v, x.hits);

@@ -236,10 +236,12 @@ static void __attribute__((noinline, cold)) run_timed(struct vcpu *v)
 	entered = host_ticks();
 	enter(v, &e);
 	left = host_ticks();
+	/* Measuring may have begun while it was in the guest. */
+	entered = MAX(entered, __atomic_load_n(&v->timed_since, __ATOMIC_ACQUIRE));
 	exit_handle(v, &e); /* not inlined here, lest it is not in vcpu_run() either */
 	t->exits[e.kind]++;
 	t->ticks[e.kind] += host_ticks() - left;
-	t->guest += left - entered;
+	t->guest += left > entered ? left - entered : 0;
 }
 
 enum run_end vcpu_run(struct vcpu *v)

@@ -639,8 +639,7 @@ static bool claim(struct hv *hv, struct vm *vm)
 		if (hv->vm[i] == vm)
 			mine = vm->ending && all_blocked(hv, vm);
 	if (mine) {
-		vm->ending = false;
-		hv->vm[vm->id] = NULL; /* from here on nobody finds it */
+		hv->vm[vm->id] = NULL; /* from here on nobody finds it; it stays `ending` */
 	}
 	spin_unlock(&hv->lock);
 	return mine;
@@ -664,6 +663,12 @@ void vm_vcpu_parked(struct vcpu *v)
 		(void)sched_wake(&vm->hv->sched, &vm->vcpu[0].task, host_ticks());
 }
 
+/* Under hv->lock. Of one that claim() has taken nothing can be asked any more. */
+static bool can_be_asked(const struct vm *vm)
+{
+	return vm->hv->vm[vm->id] == vm;
+}
+
 /*
  * The first vcpu carries it out, as soon as all have parked; and it must be woken even if it has. Under hv->lock: what is asked for may
  * be the VM's end, and claim() must not find all of them blocked before each has been told.
@@ -682,7 +687,8 @@ static void ask(struct vm *vm, u32 action)
 	struct hv *hv = vm->hv;
 
 	spin_lock(&hv->lock);
-	ask_locked(vm, action);
+	if (can_be_asked(vm))
+		ask_locked(vm, action);
 	spin_unlock(&hv->lock);
 }
 
@@ -692,6 +698,10 @@ void vm_start(struct vm *vm)
 	bool twice;
 
 	spin_lock(&hv->lock);
+	if (!can_be_asked(vm)) {
+		spin_unlock(&hv->lock);
+		return;
+	}
 	/* Counted first, lest the last one that runs ends everything meanwhile; and once, however often it is asked for. */
 	__atomic_fetch_add(&hv->live, 1, __ATOMIC_ACQ_REL);
 	twice = __atomic_fetch_or(&vm->actions, VM_START, __ATOMIC_ACQ_REL) & VM_START;
@@ -728,8 +738,10 @@ void vm_request_destroy(struct vm *vm, void (*destroyed)(struct vm *vm))
 	struct hv *hv = vm->hv;
 
 	spin_lock(&hv->lock);
-	vm->destroyed = destroyed;
-	ask_locked(vm, VM_DESTROY);
+	if (can_be_asked(vm)) {
+		vm->destroyed = destroyed;
+		ask_locked(vm, VM_DESTROY);
+	}
 	spin_unlock(&hv->lock);
 }
 

@@ -19,6 +19,7 @@ struct action {
 	const char *otherwise;        /* "guest X is STATE: %s" */
 	void (*ask)(struct vm *vm);
 	bool (*done)(const struct monitor *m, unsigned i, struct vm *vm);
+	u32 after; /* BIT(enum vm_state): it is what was asked for; 0: it is gone */
 };
 
 #define ENDED (BIT(VM_STOPPED) | BIT(VM_DEAD))
@@ -55,18 +56,24 @@ static bool goes_on(unused const struct monitor *m, unused unsigned i, struct vm
 }
 
 static const struct action start_action = {
-	"start", "runs", ENDED, "only one that is stopped can be started", vm_start, has_started};
+	"start",  "runs",      ENDED,          "only one that is stopped can be started",
+	vm_start, has_started, BIT(VM_RUNNING)};
 static const struct action stop_action = {"stop",  "is stopped", LIVES, "there is nothing to stop",
-					  vm_stop, is_gone};
-static const struct action reset_action = {"reset",    "starts anew", LIVES, "`start` starts it",
-					   vm_restart, has_started};
+					  vm_stop, is_gone,      0};
+static const struct action reset_action = {"reset",        "starts anew",
+					   LIVES,          "`start` starts it",
+					   vm_restart,     has_started,
+					   BIT(VM_RUNNING)};
 static const struct action pause_action = {"pause",         "is paused",
 					   BIT(VM_RUNNING), "only one that runs can be paused",
-					   vm_pause,        is_paused};
-static const struct action resume_action = {
-	"resume", "goes on", BIT(VM_PAUSED), "only a paused one can go on", vm_resume, goes_on};
+					   vm_pause,        is_paused,
+					   BIT(VM_PAUSED)};
+static const struct action resume_action = {"resume",       "goes on",
+					    BIT(VM_PAUSED), "only a paused one can go on",
+					    vm_resume,      goes_on,
+					    BIT(VM_RUNNING)};
 static const struct action destroy_action = {
-	"destroy", "is destroyed", ENDED | LIVES, "it has no memory to be freed", NULL, is_gone};
+	"destroy", "is destroyed", ENDED | LIVES, "it has no memory to be freed", NULL, is_gone, 0};
 
 static const struct report_column done_columns[] = {
 	{"number", "", 0, false},
@@ -88,6 +95,16 @@ static void tell_rows(struct monitor *m, struct report *r)
 	report_table_end(r);
 }
 
+/* It may have gone on by itself meanwhile. */
+static bool is_as_asked(const struct monitor *m, unsigned number)
+{
+	const struct vm *vm = monitor_vm(m, number);
+
+	if (!vm || !m->action->after)
+		return !vm == !m->action->after;
+	return BIT(state_of(vm)) & m->action->after && !monitor_is_going(vm);
+}
+
 static void tell_done(struct monitor *m, struct report *r)
 {
 	for (unsigned i = 0; !r->json && i < m->targets; i++) {
@@ -96,8 +113,10 @@ static void tell_done(struct monitor *m, struct report *r)
 		if (*monitor_why(m, n) && m->action != &destroy_action)
 			report_line(r, "guest %s has crashed: %s", m->guest[n - 1].name,
 				    monitor_why(m, n));
-		else
+		else if (is_as_asked(m, n))
 			report_line(r, "guest %s %s", m->guest[n - 1].name, m->action->done_text);
+		else
+			report_line(r, "guest %s is %s", m->guest[n - 1].name, monitor_state(m, n));
 	}
 	tell_rows(m, r);
 }

@@ -10,6 +10,7 @@
 #include "monitor_priv.h"
 
 #define SECOND_MS 1000
+#define COUNT_MS  2 /* for all to leave their guests and count */
 
 static bool is_target(const struct monitor *m, unsigned number)
 {
@@ -58,6 +59,16 @@ static void time_all(struct monitor *m, bool on)
 	}
 }
 
+static void count_all(struct monitor *m)
+{
+	for (unsigned n = 1; n <= m->guests; n++) {
+		struct vm *vm = monitor_vm(m, n);
+
+		if (vm && is_target(m, n))
+			hv_time_so_far(m->hv, vm);
+	}
+}
+
 static void add_up(const struct monitor *m, struct totals *sum)
 {
 	memset(sum, 0, sizeof(*sum));
@@ -95,6 +106,13 @@ static bool stats_done(struct monitor *m, struct report *r)
 
 	if (!monitor_waited_too_long(m)) /* the second is not over */
 		return false;
+	/* One that has not exited since has not been counted: a moment more. */
+	if (!m->counted) {
+		m->counted = true;
+		count_all(m);
+		m->poll_every = clock_mul_div(COUNT_MS, host_tick_hz(), 1000);
+		return false;
+	}
 	add_up(m, &sum);
 	time_all(m, false);
 	report_table(r, "exits", stats_columns, ARRAY_SIZE(stats_columns));
@@ -135,6 +153,7 @@ void command_stats(struct monitor *m, struct report *r)
 	}
 	time_all(m, true);
 	take_sample(m);
+	m->counted = false;
 	monitor_wait(m, stats_done, SECOND_MS / 4, SECOND_MS);
 	m->cancel = stats_cancel;
 }

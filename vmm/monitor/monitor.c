@@ -447,6 +447,7 @@ void monitor_service(void *monitor)
 	struct monitor *m = monitor;
 	u64 next = SCHED_NEVER;
 
+	host_console_poll();
 	bury(m);
 	open_if_idle(m);
 	look_at_view(m);
@@ -459,7 +460,7 @@ void monitor_service(void *monitor)
 	}
 	if (m->poll)
 		next = host_ticks() + m->poll_every;
-	if (mux_pump(m->mux))
+	if (mux_pump(m->mux) || (m->open && host_console_pending()))
 		next = MIN(next, host_ticks() + ticks_of(PUMP_MS));
 	m->hv->service_at = next;
 }

@@ -66,6 +66,7 @@ struct monitor {
 	bool call_under_way;
 	struct vcpu_view view;
 	struct sample sample;
+	bool counted; /* stats: all have been made to count what is under way */
 };
 
 /* A row of the table. run() says all there is to say, or sets m->poll. */

@@ -17,8 +17,9 @@
 #define PIECE       256 /* bytes of a guest that are shown at a time */
 #define PIECE_ALL   32  /* where each may become a line with a name before it */
 #define PUMP_PIECES 4
-#define SAID_MAX    160 /* of a line of our own */
-#define AROUND_MAX  64  /* of a guest's line: the name, its colours, the line's end */
+#define AHEAD       KiB(4) /* of guests' output at the port: what the user asks for comes behind it */
+#define SAID_MAX    160    /* of a line of our own */
+#define AROUND_MAX  64     /* of a guest's line: the name, its colours, the line's end */
 
 void mux_put(struct mux *c, const char *text, size_t len)
 {
@@ -26,6 +27,30 @@ void mux_put(struct mux *c, const char *text, size_t len)
 		return;
 	host_console_write(text, len);
 	c->line_start = text[len - 1] == '\n';
+}
+
+/*
+ * A guest that has the terminal to itself may have left a string open, or its colours, or line drawing: what is ours is ours to be
+ * read, on a line of its own.
+ */
+static void make_plain(struct mux *c)
+{
+	static const char plain[] = "\x18\x1b\\\x1b[m\x1b(B\x0f\r\n";
+
+	if (!c->steered || c->view != MUX_ONE)
+		return;
+	c->steered = false;
+	mux_put(c, plain, sizeof(plain) - 1);
+}
+
+/* Whether it may be anything but text and new lines. */
+static bool steers(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((u8)text[i] >= 0x7f ||
+		    ((u8)text[i] < ' ' && text[i] != '\n' && text[i] != '\r'))
+			return true;
+	return false;
 }
 
 void mux_say(struct mux *c, const char *fmt, ...)
@@ -36,6 +61,7 @@ void mux_say(struct mux *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	fmt_v(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	make_plain(c);
 	mux_new_line(c);
 	mux_put(c, text, strlen(text));
 }
@@ -151,6 +177,7 @@ static void put_filtered(struct mux *c, const u8 *buf, size_t len, bool again)
 
 	for (i = 0; i < len && (again || c->quiet.escape); i++)
 		n += mux_quiet_put(&c->quiet, buf[i], out + n);
+	c->steered |= steers((const char *)out, n) || steers((const char *)buf + i, len - i);
 	mux_put(c, (const char *)out, n);
 	mux_put(c, (const char *)buf + i, len - i);
 }
@@ -189,6 +216,8 @@ static void show(struct mux *c, struct mux_port *p, size_t written)
 	bool more = true;
 
 	while (more && pieces-- && is_shown(c, p)) {
+		if (unlikely(host_console_pending() > AHEAD))
+			host_console_drain(AHEAD);
 		spin_lock(&c->lock);
 		more = is_shown(c, p) && show_piece(c, p, c->view == MUX_ALL ? PIECE_ALL : PIECE);
 		spin_unlock(&c->lock);
@@ -269,7 +298,8 @@ bool mux_pump(struct mux *c)
 	if (!__atomic_exchange_n(&c->behind, false, __ATOMIC_ACQ_REL))
 		return false;
 	for (unsigned i = 0; i < MUX_PORTS; i++) {
-		struct mux_port *p = &c->port[i];
+		/* Each in turn is the first: it takes what it needs. */
+		struct mux_port *p = &c->port[(c->first + i) % MUX_PORTS];
 
 		if (!p->kept)
 			continue;
@@ -277,6 +307,7 @@ bool mux_pump(struct mux *c)
 		more |= is_shown(c, p) && pump_port(c, p, &pieces);
 		spin_unlock(&c->lock);
 	}
+	c->first = (c->first + 1) % MUX_PORTS;
 	if (more)
 		__atomic_store_n(&c->behind, true, __ATOMIC_RELEASE);
 	return more;
@@ -323,6 +354,7 @@ static void leave_view(struct mux *c)
 		mux_put(c, sane, sizeof(sane) - 1);
 	else
 		mux_new_line(c);
+	c->steered = false;
 }
 
 /* What was begun of a line and is not on the terminal yet is shown anew, with its end. */
@@ -518,8 +550,10 @@ void mux_log(void *mux, const char *line, size_t len)
 	}
 	if (c->view == MUX_MON && c->prompt_len)
 		mux_put(c, "\r\x1b[K", 4);
-	else
+	else {
+		make_plain(c);
 		mux_new_line(c);
+	}
 	mux_put(c, line, len);
 	prompt_again(c);
 	spin_unlock(&c->lock);

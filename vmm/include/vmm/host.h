@@ -61,6 +61,15 @@ void host_cpuid(u32 leaf, u32 subleaf, u32 out[4]);
 void host_console_write(const char *text, size_t len);
 /* Bytes that can be written now without waiting, on the slowest of them. */
 size_t host_console_room(void);
+/* Bytes that are still to be sent. Takes no lock. */
+size_t host_console_pending(void);
+/* Waits until no more than `left` bytes are still to be sent; gives up as write() does. */
+void host_console_drain(size_t left);
+/*
+ * Sends and takes what is there, as the consoles' interrupts do: for who cannot count on them, since a guest that has the CPU may hold
+ * them back in an emulator. On the first CPU.
+ */
+void host_console_poll(void);
 /* Takes up to `max` bytes that were typed; 0 if none. Called with interrupts off; never waits. */
 size_t host_console_read(u8 *buf, size_t max);
 /* Is there anything to take? Takes no lock. */

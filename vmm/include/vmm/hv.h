@@ -61,6 +61,8 @@ void hv_serve(struct hv *hv);
 void hv_input(struct hv *hv, const struct vm *vm);
 /* Starts, from zero, or ends the timing of all exits of `vm`: v->times. From any CPU. */
 void hv_time(struct hv *hv, struct vm *vm, bool on);
+/* What is under way is counted soon: a vcpu that does not exit by itself has counted nothing. */
+void hv_time_so_far(struct hv *hv, struct vm *vm);
 /* A guest will not run again. */
 void hv_ended(struct hv *hv, bool died);
 

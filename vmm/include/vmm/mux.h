@@ -36,7 +36,7 @@ struct mux_text {
 	u8 escape; /* in the midst of a terminal's control sequence */
 };
 
-#define MUX_QUIET 24 /* of a control sequence that is held back until it is known what it is */
+#define MUX_QUIET 64 /* of a control sequence that is held back until it is known what it is */
 
 /* What was shown before is shown again without what a terminal would answer, as if it were typed: mux_text.c. */
 struct mux_quiet {
@@ -75,6 +75,8 @@ struct mux {
 	bool escaped;         /* it was the last one typed */
 	u8 view, view_before; /* enum mux_view; that of the monitor's end */
 	unsigned focus;       /* number of the guest that is given what is typed; 0: none */
+	bool steered;         /* MUX_ONE: the guest has written more than text */
+	unsigned first;       /* port that mux_pump() begins with */
 	bool line_start;      /* the terminal's cursor is at the beginning of a line */
 	struct mux_quiet quiet;
 	bool behind;  /* what is to be shown is waiting for mux_pump() */

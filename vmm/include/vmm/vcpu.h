@@ -123,7 +123,8 @@ struct vcpu {
 		fetch; /* where the last intercepted instruction was fetched from; a back end may look there */
 	struct vcpu_call *call; /* under hv->lock; NULL: none is under way */
 	u64 exits[EXIT_KINDS];  /* statistics */
-	u32 timed;              /* atomic: vm_time() has turned it on */
+	u32 timed;              /* atomic: hv_time() has turned it on */
+	u64 timed_since;        /* ticks; atomic */
 	struct vcpu_times {
 		/* Ticks spent in Havoc's code after exits, by kind, and in the guest. */
 		u64 exits[EXIT_KINDS], ticks[EXIT_KINDS], guest;
