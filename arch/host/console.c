@@ -189,7 +189,7 @@ void host_console_drain(size_t left)
 
 void host_console_poll(void)
 {
-	serial_service();
+	(void)serial_service();
 	console_service(&host.console);
 }
 

@@ -238,6 +238,7 @@ void ioapic_init(void);
 bool ioapic_route_isa(u8 irq, u8 vector);
 
 void timer_interrupt(struct pcpu *cpu);
+void console_interrupt(void);
 s64 rtc_read_ns(void);
 
 /* Every other CPU is halted for good, with virtualisation off, or has had the time to be. */

@@ -117,8 +117,7 @@ static void irq_service(struct pcpu *cpu, u8 vector)
 		timer_interrupt(cpu);
 		break;
 	case IRQ_VECTOR_CONSOLE:
-		serial_service();
-		console_service(&host.console);
+		console_interrupt();
 		break;
 	case IRQ_VECTOR_KICK:
 		break;

@@ -17,6 +17,9 @@
 #define CONSOLE_POLL_HZ      100
 #define CONSOLE_POLL_BUSY_HZ 1000
 
+#define CONSOLE_PASSES                                                                             \
+	64 /* of one interrupt: a port that always wants something is not served for ever */
+
 #define KEYBOARD_IRQ 1
 
 static const struct {
@@ -58,7 +61,7 @@ void timer_interrupt(struct pcpu *cpu)
 	u64 now = host_ticks();
 
 	if (cpu->console_poll <= now) {
-		serial_service();
+		(void)serial_service();
 		if (console_service(&host.console))
 			cpu->console_busy = now + host_tick_hz();
 		cpu->console_poll = now + host_tick_hz() / (now < cpu->console_busy ?
@@ -96,6 +99,21 @@ static void keyboard_start(void)
 		console_service(&host.console); /* as below */
 	else
 		poll_start();
+}
+
+/*
+ * COM1 and COM3 may share a line, COM2 and COM4 too, whose edge is what interrupts: it must have been low, so all of them
+ * must have wanted nothing at once.
+ */
+void console_interrupt(void)
+{
+	for (unsigned pass = 0; pass < CONSOLE_PASSES; pass++) {
+		bool worked = serial_service();
+
+		console_service(&host.console);
+		if (!host.serials || !(worked || host.console.uart.worked))
+			return;
+	}
 }
 
 /* True: the port's interrupt comes. Else it is polled. */

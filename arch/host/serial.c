@@ -18,8 +18,10 @@ static void serial_take(void *ctx, u8 byte)
 		s->rx[s->rx_head++ % SERIAL_RX_RING] = byte;
 }
 
-void serial_service(void)
+bool serial_service(void)
 {
+	bool worked = false;
+
 	for (unsigned i = 0; i < host.serials; i++) {
 		struct serial *s = &host.serial[i];
 		bool arrived;
@@ -27,10 +29,12 @@ void serial_service(void)
 		spin_lock(&s->lock);
 		uart_service(&s->uart);
 		arrived = s->rx_head != s->rx_tail;
+		worked |= s->uart.worked;
 		spin_unlock(&s->lock);
 		if (arrived && s->arrived)
 			s->arrived(s->arg);
 	}
+	return worked;
 }
 
 static int serial_add(u16 port)

@@ -21,8 +21,8 @@ struct serial {
 	u8 rx[SERIAL_RX_RING];
 };
 
-/* In the interrupt that they share with the console, or when that is polled. */
-void serial_service(void);
+/* In the interrupt that they share with the console, or when that is polled. True: one of them wanted something. */
+bool serial_service(void);
 /* irq.c: its interrupt, if it has one; else it is polled. */
 void uart_start(struct uart *u);
 

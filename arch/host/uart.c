@@ -177,10 +177,27 @@ void uart_irq_enable(struct uart *u)
 	uart_pump(u);
 }
 
+/* What it has received and what it can send. True: there was something. */
+static bool uart_turn(struct uart *u)
+{
+	u32 tail = u->tx_tail;
+	unsigned n;
+
+	for (n = 0; n < UART_BURST; n++) {
+		u8 lsr = uart_in(u, UART_LSR);
+
+		if (lsr == 0xff || !(lsr & LSR_DATA))
+			break;
+		u->take(u->take_ctx, uart_in(u, UART_DATA));
+	}
+	if (!u->dead)
+		uart_pump(u);
+	return n || u->tx_tail != tail;
+}
+
 void uart_service(struct uart *u)
 {
-	u8 lsr;
-
+	u->worked = false;
 	if (!u->present)
 		return;
 	/*
@@ -188,15 +205,9 @@ void uart_service(struct uart *u)
 	 * wants nothing; but a chip that always wants something is not served for ever.
 	 */
 	for (unsigned turns = 0; turns < 64; turns++) {
-		for (unsigned n = 0; n < UART_BURST; n++) {
-			lsr = uart_in(u, UART_LSR);
-			if (lsr == 0xff || !(lsr & LSR_DATA))
-				break;
-			u->take(u->take_ctx, uart_in(u, UART_DATA));
-		}
-		if (!u->dead)
-			uart_pump(u);
+		u->worked |= uart_turn(u);
 		if (uart_in(u, UART_IIR) & IIR_NONE)
 			break;
+		u->worked = true;
 	}
 }

@@ -13,9 +13,10 @@
 struct uart {
 	u16 port;
 	bool present;
-	bool irq;  /* transmitter interrupts empty the ring */
-	bool sync; /* there is no interrupt: every write waits until the ring is empty */
-	bool dead; /* it has stopped taking characters: output is dropped */
+	bool irq;    /* transmitter interrupts empty the ring */
+	bool sync;   /* there is no interrupt: every write waits until the ring is empty */
+	bool dead;   /* it has stopped taking characters: output is dropped */
+	bool worked; /* uart_service() had something to do the last time */
 	u8 ier;
 	u8 fifo;                          /* characters it takes when its transmitter is empty */
 	void (*take)(void *ctx, u8 byte); /* each byte that is received; set before uart_init() */
@@ -35,7 +36,7 @@ void uart_pump(struct uart *u);
 void uart_flush(struct uart *u);
 /* From now on uart_service() is called at the port's interrupts. */
 void uart_irq_enable(struct uart *u);
-/* Deals with whatever the chip wants. */
+/* Deals with whatever the chip wants; `worked`: it wanted something. */
 void uart_service(struct uart *u);
 u32 uart_pending(const struct uart *u);
 /* Waits until `left` bytes at most are to be sent. */
