@@ -201,6 +201,30 @@ def steer_in_a_flood(driver):
     ask(driver, "stop all")
 
 
+def port_of_its_own(driver):
+    """One guest has the machine's second serial port, and the other the terminal."""
+    see(driver, r"^\[hello\] hello\r?$", 240)
+    com2 = driver.running.com2
+    com2.send("\r")
+    if com2.expect(r"^havoc:/root# ", 240 * driver.env.scale) is not True:
+        fail(driver, "no shell on the second serial port")
+    com2.send("echo on my own $((6*7))\r")
+    if com2.expect(r"^on my own 42\r?$", 60 * driver.env.scale) is not True:
+        fail(driver, "what is typed at the second serial port has no effect")
+    monitor(driver)
+    must(driver, "focus own", r"^guest own has nothing to be seen here: it has never run, or has a serial port of its own$")
+    must(driver, "create thief image=shell serial=com2", r"^com2 is guest own's already: choose another$")
+    must(driver, "create more image=tiny serial=com1", r"com1 is the console's own")
+    must(driver, "stop own", r"^guest own is stopped$")
+    must(driver, "start own", r"^guest own runs$")
+    com2.send("\r")
+    if com2.expect(r"^havoc:/root# ", 240 * driver.env.scale) is not True:
+        fail(driver, "no shell on the second serial port after a start")
+    if re.search(r"\[own\]|my own", driver.console.text().replace("guest own", "")):
+        fail(driver, "the terminal shows what is for the other port")
+    driver.console.send("\x04")
+
+
 # ---- Commands ----
 
 LOOKING = ("help", "help x", "list", "info {0}", "stats", "stats {0}", "top", "cpus", "mem", "log", "config", "doctor")
@@ -318,6 +342,9 @@ def rows(qemu, bochs, guests, shell):
             named("console/%s-paste" % backend, shell("", machine(), (Do(paste),))),
             named("console/%s-flood" % backend,
                   guests("", machine(cpus=2, one_thread=True), flood, (Do(flooded(4, 600)),), images=(), files_of=short, ends="poweroff", cost=60)),
+            named("console/%s-com2" % backend,
+                  guests("", machine(com2=True), "[vm own]\nimage = shell\nmemory = 64M\nserial = com2\n[vm hello]\nimage = tiny\nmemory = 32M\n",
+                         (Do(port_of_its_own),), images=("shell", "tiny"), cost=60)),
             named("monitor/%s-editing" % backend,
                   Boot("", machine(), (Do(editing), Do(power_off)), elf="havoc.elf", ends="poweroff", cost=30)),
             named("monitor/%s-commands" % backend,

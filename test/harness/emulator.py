@@ -44,6 +44,7 @@ class Machine:
     board: str = "q35"  # QEMU: -machine
     media: str = "cd"  # "cd", or QEMU: "disk", "usb": the ISO written to one
     serial: bool = True  # QEMU: is there a COM1?
+    com2: bool = False  # is there a second one?
     extra: tuple = ()  # QEMU: more arguments; Bochs: more lines
 
     @property
@@ -76,10 +77,10 @@ class Plain(fdpexpect.fdspawn):
 
 
 class Console:
-    """The serial line: what came is in serial.txt of the case's folder."""
+    """A serial line: what came is in a file of the case's folder."""
 
-    def __init__(self, sock, folder):
-        self.path = os.path.join(folder, "serial.txt")
+    def __init__(self, sock, folder, name="serial.txt"):
+        self.path = os.path.join(folder, name)
         self.sock = sock
         self.file = open(self.path, "wb", buffering=0)
         self.child = Plain(sock, timeout=60, maxread=65536)
@@ -124,6 +125,7 @@ class Running:
         self.log = os.path.join(folder, "emulator.txt")
         self.child = None
         self.console = None
+        self.com2 = None
         self.monitor = None
         self.debugger = None  # QEMU: a gdbstub.Stub
         self.debugger_sock = None
@@ -145,7 +147,7 @@ class Running:
         if self.child:
             children.stop(self.child)
             self.child = None
-        for closing in (self.monitor, self.debugger_sock, self.console):
+        for closing in (self.monitor, self.debugger_sock, self.console, self.com2):
             if closing:
                 closing.close()
         self.monitor = self.debugger_sock = None
@@ -209,9 +211,15 @@ class Running:
                      "-drive", "if=pflash,format=raw,file=" + own]
         if m.icount:
             argv += ["-icount", "shift=0"]
+        given = [theirs, mon_theirs, gdb_theirs]
+        if m.com2:
+            second, second_theirs = socket.socketpair()
+            given.append(second_theirs)
+            argv += ["-chardev", "socket,id=com2,fd=%d" % second_theirs.fileno(), "-serial", "chardev:com2"]
+            self.com2 = Console(second, self.folder, "com2.txt")
         argv += list(m.extra)
-        self._start(argv, limit, pass_fds=(theirs.fileno(), mon_theirs.fileno(), gdb_theirs.fileno()))
-        for sock in (theirs, mon_theirs, gdb_theirs):
+        self._start(argv, limit, pass_fds=tuple(sock.fileno() for sock in given))
+        for sock in given:
             sock.close()
         self.debugger = gdbstub.Stub(self.debugger_sock, self.log, 20 * self.env.scale)
         self.monitor = mon_ours
@@ -223,7 +231,8 @@ class Running:
         # Bochs connects to us: so that the port is free for certain, and no two cases want the same.
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
-            listener.listen(1)
+            listener.listen(2)
+            port = listener.getsockname()[1]
             rom = {"bios": BOCHS_BIOS, "uefi": OVMF_BOCHS, "seabios": SEABIOS}[m.firmware]
             lines = [
                 "config_interface: textconfig",
@@ -238,12 +247,12 @@ class Running:
                 'ata0-master: type=cdrom, path="%s", status=inserted' % os.path.abspath(iso),
                 "boot: cdrom",
                 "clock: sync=none, time0=946681200",
-                "com1: enabled=1, mode=socket-client, dev=localhost:%d" % listener.getsockname()[1],
+                "com1: enabled=1, mode=socket-client, dev=localhost:%d" % port,
                 "speaker: enabled=0",
                 "log: " + os.path.abspath(os.path.join(self.folder, "bochs.log")),
                 "error: action=ignore",
                 "panic: action=fatal",
-            ] + list(m.extra)
+            ] + ["com2: enabled=1, mode=socket-client, dev=localhost:%d" % port] * m.com2 + list(m.extra)
             rc = os.path.join(self.folder, "bochsrc")
             with open(rc, "w") as f:
                 f.write("\n".join(lines) + "\n")
@@ -254,6 +263,8 @@ class Running:
             listener.settimeout(180 * self.env.scale)  # long with more memory than Bochs holds at once
             try:
                 sock, _ = listener.accept()
+                if m.com2:
+                    self.com2 = Console(listener.accept()[0], self.folder, "com2.txt")
             except socket.timeout as e:
                 self.stop()
                 raise Broken("Bochs did not start", self.log) from e
