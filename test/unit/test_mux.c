@@ -677,6 +677,25 @@ static void closed_leads_back(unused void **state)
 	assert_int_equal(c.view, MUX_ALL);
 }
 
+/* What has gathered while the monitor was open comes from all, not from the first until there is no more. */
+static void each_in_turn(unused void **state)
+{
+	mux_begin(&c, 0, true);
+	mux_open_monitor(&c);
+	for (unsigned i = 0; i < 200; i++) {
+		guest_writes(1, "a line of the first guest's\n");
+		guest_writes(2, "a line of the second guest's\n");
+	}
+	mux_close_monitor(&c);
+	mock_host_console_clear();
+	mock_host.console_room = KiB(16);
+	assert_true(mux_pump(&c));
+	assert_true(mock_host_console_has("[a]"));
+	assert_false(mock_host_console_has("[b]"));
+	assert_true(mux_pump(&c));
+	assert_true(mock_host_console_has("[b]"));
+}
+
 #define PLAIN "\x18\x1b\\\x1b[m\x1b(B\x0f\r\n"
 
 /* What a guest has left open, hidden or otherwise drawn does not swallow the hypervisor's words. */
@@ -810,6 +829,7 @@ int main(void)
 		MUX_TEST(log_waits_for_a_command),
 		MUX_TEST(cancelled),
 		MUX_TEST(closed_leads_back),
+		MUX_TEST(each_in_turn),
 		MUX_TEST(own_words),
 		MUX_TEST(asked_once),
 		MUX_TEST(nobody_reads),
