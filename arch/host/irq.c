@@ -17,8 +17,8 @@
 #define CONSOLE_POLL_HZ      100
 #define CONSOLE_POLL_BUSY_HZ 1000
 
-#define CONSOLE_PASSES                                                                             \
-	64 /* of one interrupt: a port that always wants something is not served for ever */
+/* Looks at the ports in one interrupt: one that always wants something is not served for ever. */
+#define CONSOLE_PASSES 64
 
 #define KEYBOARD_IRQ 1
 

@@ -18,6 +18,7 @@
 #define PIECE_ALL   32  /* where each may become a line with a name before it */
 #define PUMP_PIECES 4
 #define AHEAD       KiB(4) /* of guests' output at the port: what the user asks for comes behind it */
+#define AHEAD_STEP  128    /* 11 ms at 115200 baud */
 #define SAID_MAX    160    /* of a line of our own */
 #define AROUND_MAX  64     /* of a guest's line: the name, its colours, the line's end */
 
@@ -205,6 +206,15 @@ static bool show_piece(struct mux *c, struct mux_port *p, size_t max)
 	return true;
 }
 
+/* By little more than what is then added: nobody waits for what others have written before. */
+static void wait_for_port(void)
+{
+	size_t pending = host_console_pending();
+
+	if (unlikely(pending > AHEAD))
+		host_console_drain(MAX(pending - AHEAD_STEP, (size_t)AHEAD));
+}
+
 /*
  * Piece by piece, so that others get the terminal in between; and no more than about what was just written: what has gathered
  * while the guest was not shown is mux_pump()'s, lest the guest's CPU stands still for seconds. The interrupt that tells of a
@@ -216,8 +226,7 @@ static void show(struct mux *c, struct mux_port *p, size_t written)
 	bool more = true;
 
 	while (more && pieces-- && is_shown(c, p)) {
-		if (unlikely(host_console_pending() > AHEAD))
-			host_console_drain(AHEAD);
+		wait_for_port();
 		spin_lock(&c->lock);
 		more = is_shown(c, p) && show_piece(c, p, c->view == MUX_ALL ? PIECE_ALL : PIECE);
 		spin_unlock(&c->lock);
