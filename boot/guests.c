@@ -118,7 +118,9 @@ static int guest_create(struct boot *b, unsigned number, unsigned com, struct vm
 		host_mem_free(pa, vm_size(p->cpus));
 		return ret;
 	}
-	if (!com) /* else nobody takes what is typed on the shared terminal */
+	if (com)
+		mux_leave_out(&b->mux, number);
+	else
 		mux_set_vm(&b->mux, number, vm);
 	b->guest[number - 1].vm = vm;
 	log_debug("guest %s takes %llu KiB beside its memory and its page tables", p->name,

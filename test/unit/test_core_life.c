@@ -548,6 +548,28 @@ static void too_late(unused void **state)
 	vm_destroy(&guest[0]);
 }
 
+/* It is stopped already, and not yet ending: who starts it now is taken at his word, and it comes to nothing. */
+static void start_again(void *vm)
+{
+	vm_start(vm);
+}
+
+static void started_while_destroyed(unused void **state)
+{
+	begin(one_is_destroyed);
+	create(0);
+	create(1);
+	guest[1].console.ended = start_again;
+	guest[1].console.dev.ctx = &guest[1];
+	vm_start(&guest[0]);
+	vm_start(&guest[1]);
+	vm_request_destroy(&guest[1], went);
+	cpu_loop(&hv, 0);
+	assert_int_equal(gone, 1);
+	assert_int_equal(hv.live, 0);
+	vm_destroy(&guest[0]);
+}
+
 static void count_end(void *ctx)
 {
 	(*(unsigned *)ctx)++;
@@ -670,6 +692,7 @@ int main(void)
 		CORE_TEST(watchdog_and_backoff),
 		CORE_TEST(reboots),
 		CORE_TEST(too_late),
+		CORE_TEST(started_while_destroyed),
 		CORE_TEST(alone),
 		CORE_TEST(cannot_start),
 	};

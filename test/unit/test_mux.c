@@ -694,6 +694,14 @@ static void each_in_turn(unused void **state)
 	assert_false(mock_host_console_has("[b]"));
 	assert_true(mux_pump(&c));
 	assert_true(mock_host_console_has("[b]"));
+	for (unsigned i = 0; i < 3; i++) {
+		mock_host_console_clear();
+		assert_true(mux_pump(&c));
+		assert_true(mock_host_console_has("[a]"));
+		mock_host_console_clear();
+		assert_true(mux_pump(&c));
+		assert_true(mock_host_console_has("[b]"));
+	}
 }
 
 #define PLAIN "\x18\x1b\\\x1b[m\x1b(B\x0f\r\n"

@@ -649,6 +649,9 @@ void vm_reap(struct hv *hv, struct vm *vm)
 {
 	if (!claim(hv, vm))
 		return;
+	/* Asked for while its last actions were carried out, which end with it. */
+	if (__atomic_exchange_n(&vm->actions, 0, __ATOMIC_ACQ_REL) & VM_START)
+		uncount_start(vm);
 	timer_cancel(&vm->vcpu[0].clock, &vm->watchdog_timer);
 	vm_destroy(vm);
 	vm->destroyed(vm);

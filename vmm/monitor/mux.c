@@ -226,10 +226,13 @@ static void show(struct mux *c, struct mux_port *p, size_t written)
 	bool more = true;
 
 	while (more && pieces-- && is_shown(c, p)) {
-		wait_for_port();
+		size_t before = host_console_pending();
+
 		spin_lock(&c->lock);
 		more = is_shown(c, p) && show_piece(c, p, c->view == MUX_ALL ? PIECE_ALL : PIECE);
 		spin_unlock(&c->lock);
+		if (host_console_pending() > before)
+			wait_for_port();
 		if (unlikely(host_console_typed()))
 			mux_arrived(c);
 	}
@@ -293,30 +296,32 @@ static bool pump_port(struct mux *c, struct mux_port *p, unsigned *pieces)
 {
 	size_t max;
 
-	while (*pieces && !host_console_typed() && (max = piece_for(c, host_console_room())) &&
-	       show_piece(c, p, max))
+	while (*pieces && !host_console_typed() && host_console_pending() < AHEAD &&
+	       (max = piece_for(c, host_console_room())) && show_piece(c, p, max))
 		(*pieces)--;
 	return __atomic_load_n(&p->written, __ATOMIC_ACQUIRE) != p->shown;
 }
 
 bool mux_pump(struct mux *c)
 {
-	unsigned pieces = PUMP_PIECES;
+	unsigned pieces = PUMP_PIECES, first = c->first;
 	bool more = false;
 
 	if (!__atomic_exchange_n(&c->behind, false, __ATOMIC_ACQ_REL))
 		return false;
 	for (unsigned i = 0; i < MUX_PORTS; i++) {
-		/* Each in turn is the first: it takes what it needs. */
-		struct mux_port *p = &c->port[(c->first + i) % MUX_PORTS];
+		unsigned n = (first + i) % MUX_PORTS;
+		struct mux_port *p = &c->port[n];
 
 		if (!p->kept)
 			continue;
 		spin_lock(&c->lock);
 		more |= is_shown(c, p) && pump_port(c, p, &pieces);
+		/* Who took as much as it liked is the last one the next time. */
+		if (pieces < PUMP_PIECES && c->first == first)
+			c->first = (n + 1) % MUX_PORTS;
 		spin_unlock(&c->lock);
 	}
-	c->first = (c->first + 1) % MUX_PORTS;
 	if (more)
 		__atomic_store_n(&c->behind, true, __ATOMIC_RELEASE);
 	return more;
@@ -483,6 +488,15 @@ void mux_set_vm(struct mux *c, unsigned number, const struct vm *vm)
 	__atomic_store_n(&p->vm, vm, __ATOMIC_RELEASE);
 }
 
+void mux_leave_out(struct mux *c, unsigned number)
+{
+	struct mux_port *p = &c->port[number - 1];
+
+	spin_lock(&p->lock);
+	p->told = true;
+	spin_unlock(&p->lock);
+}
+
 void mux_begin(struct mux *c, unsigned number, bool all)
 {
 	c->focus = number;
@@ -615,8 +629,10 @@ void mux_monitor_ready(struct mux *c)
 {
 	spin_lock(&c->lock);
 	c->busy = false;
-	if (c->waiting_len) /* the command may have led back to a guest, which writes already */
+	if (c->waiting_len) { /* the command may have led back to a guest, which writes already */
+		make_plain(c);
 		mux_new_line(c);
+	}
 	mux_put(c, c->waiting, c->waiting_len);
 	if (c->waiting_lost)
 		mux_say(c, "havoc: and %u lines more: `log` has them\r\n", c->waiting_lost);

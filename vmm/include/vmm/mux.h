@@ -100,6 +100,8 @@ void mux_init(struct mux *c, struct hv *hv, u8 key);
 /* Guest `number` is there: its end of the terminal, for struct vm_params. `name` is kept. -HV_ENOMEM. */
 int mux_attach(struct mux *c, unsigned number, const char *name, struct vm_console *out) must_check;
 void mux_set_vm(struct mux *c, unsigned number, const struct vm *vm);
+/* Guest `number` has a serial port of its own: nobody here reads what is typed for it, and nobody need be told. */
+void mux_leave_out(struct mux *c, unsigned number);
 /* Before any guest runs: who is given what is typed (0: nobody), and whether that one alone is shown, or all. */
 void mux_begin(struct mux *c, unsigned number, bool all);
 /* The terminal is one guest's, and so is what is typed (false: there is no such guest); or it shows all. */
