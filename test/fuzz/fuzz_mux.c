@@ -145,7 +145,9 @@ static void guest_writes(struct input *in, unsigned n)
 {
 	static u8 much[KiB(8)];
 	struct mux_port *p = &c.port[n];
-	bool raw = c.view == MUX_ONE && c.focus == n + 1 && p->shown == p->written;
+	/* But for a control sequence that was cut where what is shown again ends: it is known at its end what it is. */
+	bool raw = c.view == MUX_ONE && c.focus == n + 1 && p->shown == p->written &&
+		   !c.quiet.escape;
 	u8 buf[255];
 	size_t len = text_of(in, buf, sizeof(buf));
 
