@@ -554,16 +554,23 @@ static void start_again(void *vm)
 	vm_start(vm);
 }
 
+static void destroyed_while_it_runs(struct vcpu *vcpu, unsigned n, struct vm_exit *e)
+{
+	if (n == 1 && steps[1] == 3)
+		vm_request_destroy(&guest[1], went);
+	if (n == 0 && gone)
+		power_off(vcpu, e);
+}
+
 static void started_while_destroyed(unused void **state)
 {
-	begin(one_is_destroyed);
+	begin(destroyed_while_it_runs);
 	create(0);
 	create(1);
 	guest[1].console.ended = start_again;
 	guest[1].console.dev.ctx = &guest[1];
 	vm_start(&guest[0]);
 	vm_start(&guest[1]);
-	vm_request_destroy(&guest[1], went);
 	cpu_loop(&hv, 0);
 	assert_int_equal(gone, 1);
 	assert_int_equal(hv.live, 0);
